@@ -1,0 +1,41 @@
+"""The one way in and the one error boundary: every command ends here, with one of five exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 it failed, 2 the request is wrong, 3 our bug, 130 or 143 stopped."""
+    sys.exit(run(sys.argv[1:] if argv is None else list(argv)))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command and return its exit code."""
+    from spark_rl import render
+    from spark_rl.errors import SparkError
+
+    as_json = "--json" in argv[: list(argv).index("--") if "--" in argv else None]
+    try:
+        return _call(argv)
+    except SparkError as error:
+        render.error(error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - whatever is left is our bug, and says where its trace is
+        return render.bug(error, as_json=as_json)
+
+
+def _call(argv: Sequence[str]) -> int:
+    from spark_rl import cli
+
+    return cli.call(argv)
+
+
+if __name__ == "__main__":
+    main()

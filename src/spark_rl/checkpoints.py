@@ -1,0 +1,117 @@
+"""Choosing a checkpoint from what lies on disk; upstream's own selectors pick wrong ones (2.x sorts names as text)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spark_rl.model import CheckpointFile
+
+PERIODIC: Mapping[str, re.Pattern[str]] = {
+    "rsl_rl": re.compile(r"model_(\d+)\.pt"),
+    "rl_games": re.compile(r"nn/last_.*_ep_(\d+)_rew_.*\.pth"),
+    "skrl": re.compile(r"checkpoints/agent_(\d+)\.(?:pt|pickle)"),
+    "sb3": re.compile(r"model_(\d+)_steps\.zip"),
+}
+"""File of a periodic checkpoint below its run folder; the number is an iteration (skrl, sb3: env steps)."""
+
+BEST: Mapping[str, re.Pattern[str]] = {
+    "rl_games": re.compile(r"nn/(?!last_).*\.pth"),
+    "skrl": re.compile(r"checkpoints/best_agent\.(?:pt|pickle)"),
+}
+"""File of the checkpoint with the best reward, for the libraries that keep one."""
+
+FINAL: Mapping[str, re.Pattern[str]] = {"sb3": re.compile(r"model\.zip")}
+"""File that a library writes only when training ends."""
+
+GLOBS: Mapping[str, tuple[str, ...]] = {
+    "rsl_rl": ("model_*.pt",),
+    "rl_games": ("nn/*.pth",),
+    "skrl": ("checkpoints/*.pt", "checkpoints/*.pickle"),
+    "sb3": ("model*.zip",),
+}
+"""Where checkpoints of a library lie below a run folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The chosen checkpoint and, in one line, anything about the choice that the user should know."""
+
+    file: CheckpointFile
+    note: str | None = None
+
+
+def number(file: CheckpointFile, library: str) -> int | None:
+    """Return the iteration (skrl, sb3: env steps) in a periodic checkpoint's name, None for any other file."""
+    match = PERIODIC[library].fullmatch(file.name)
+    return int(match[1]) if match else None
+
+
+def latest(files: Iterable[CheckpointFile], library: str) -> Choice | None:
+    """Return the most trained checkpoint of the newest run that has any."""
+    run = newest_run(files, library)
+    return Choice(file=max(run, key=lambda file: _progress(file, library))) if run else None
+
+
+def best(files: Iterable[CheckpointFile], library: str) -> Choice | None:
+    """Return the checkpoint with the best reward of the newest run, the most trained one where none is kept."""
+    run = newest_run(files, library)
+    if not run:
+        return None
+    kept = [file for file in run if library in BEST and BEST[library].fullmatch(file.name)]
+    if kept:
+        return Choice(file=max(kept, key=lambda file: file.modified))
+    return Choice(
+        file=max(run, key=lambda file: _progress(file, library)),
+        note=f"{library} kept no best checkpoint in this run: its latest one is used",
+    )
+
+
+def newest_run(files: Iterable[CheckpointFile], library: str) -> tuple[CheckpointFile, ...]:
+    """Return the checkpoints of the run that wrote last; a run folder without any does not count."""
+    known = tuple(file for file in files if is_checkpoint(file.name, library))
+    if not known:
+        return ()
+    newest = max(known, key=lambda file: (file.modified, file.run))
+    return tuple(file for file in known if (file.experiment, file.run) == (newest.experiment, newest.run))
+
+
+def is_checkpoint(name: str, library: str) -> bool:
+    """Say whether ``name`` (a path below a run folder) is a checkpoint that ``library`` writes."""
+    return any(library in table and table[library].fullmatch(name) for table in (PERIODIC, BEST, FINAL))
+
+
+def of_task(
+    files: Iterable[CheckpointFile], *, task_id: str, experiment: str | None, algorithm: str, library: str
+) -> tuple[CheckpointFile, ...]:
+    """Return the checkpoints that belong to a task.
+
+    A run that names its task (3.0) is taken at its word; another counts by its experiment folder. skrl's run folders
+    carry the algorithm, and a policy of another algorithm cannot be loaded.
+    """
+    mine = (f for f in files if (f.task == task_id if f.task else experiment is not None and f.experiment == experiment))
+    if library != "skrl":
+        return tuple(mine)
+    marker = f"_{algorithm.lower()}_"
+    return tuple(file for file in mine if marker in file.run.lower() or "_torch" not in file.run)
+
+
+def matching(files: Iterable[CheckpointFile], *, run: str, name: str) -> tuple[CheckpointFile, ...]:
+    """Return the files that 2.x would mean by ``--load_run RUN --checkpoint NAME``: both are regular expressions."""
+    runs, names = re.compile(run), re.compile(name)
+    return tuple(file for file in files if runs.match(file.run) and names.match(file.name.rsplit("/", 1)[-1]))
+
+
+def _progress(file: CheckpointFile, library: str) -> tuple[int, float]:
+    """Order checkpoints of one run: a final file beats periodic ones written before it, a best file is the last."""
+    if library in FINAL and FINAL[library].fullmatch(file.name):
+        return (1, file.modified)
+    iteration = number(file, library)
+    if iteration is None:
+        return (0, file.modified)
+    return (1, file.modified) if library in FINAL else (1, iteration)

@@ -1,0 +1,225 @@
+"""The commands; each says what it takes, calls one use case and prints what comes back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from spark_rl import __version__, checks, documents, host, installations, launch, render, requests, settings, words
+from spark_rl.errors import RequestError
+from spark_rl.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PASS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+app = typer.Typer(
+    name="spark-rl",
+    help="Train and play robots in every NVIDIA Isaac Lab, 2.1 to 3.0.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Task = Annotated[str | None, typer.Option("--task", help="Task, by its name in any Isaac Lab version.")]
+Library = Annotated[
+    str | None, typer.Option("--library", "--rl-library", help="RL library: rsl_rl, rl_games, skrl or sb3.")
+]
+Algorithm = Annotated[str | None, typer.Option(help="PPO, MAPPO, IPPO or AMP; the last three are skrl's.")]
+NumEnvs = Annotated[int | None, typer.Option(help="Environments to simulate (per GPU).")]
+Headless = Annotated[
+    bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of environment and agent; -1 draws one.")]
+Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: cuda:0, cuda:1, cpu.")]
+Video = Annotated[bool | None, typer.Option("--video", help="Record a video.")]
+Checkpoint = Annotated[str | None, typer.Option(help="latest, best, pretrained (play), or the path of a file.")]
+Recipe = Annotated[Path | None, typer.Option(help="TOML file with defaults for these flags.")]
+IsaacLab = Annotated[str | None, typer.Option("--isaaclab", help="Checkout, or environment with Isaac Lab 3.0.")]
+Assets = Annotated[str | None, typer.Option(help="auto, nvidia, embedded, or a folder.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+HostFile = Annotated[
+    Path | None, typer.Option("--host", help="Plan for the machine that this doctor --json document describes.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def spark_rl(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: FBT002
+) -> None:
+    """Train and play robots in every NVIDIA Isaac Lab, 2.1 to 3.0."""
+    if version:
+        render.out(f"spark-rl {__version__}")
+        raise typer.Exit
+
+
+@app.command(context_settings=_PASS, epilog="KEY=VALUE words are Hydra overrides; words after -- reach the script.")
+def train(
+    ctx: typer.Context,
+    *,
+    task: Task = None,
+    library: Library = None,
+    algorithm: Algorithm = None,
+    num_envs: NumEnvs = None,
+    headless: Headless = None,
+    seed: Seed = None,
+    max_iterations: Annotated[int | None, typer.Option(help="Training iterations.")] = None,
+    device: Device = None,
+    video: Video = None,
+    run_name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    checkpoint: Checkpoint = None,
+    resume: Annotated[bool | None, typer.Option("--resume", help="Train on from the latest checkpoint.")] = None,
+    gpus: Annotated[
+        str | None, typer.Option("--gpus", "--nproc-per-node", "--num-gpus", help="GPUs to train on: a number or all.")
+    ] = None,
+    distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
+    recipe: Recipe = None,
+    isaaclab: IsaacLab = None,
+    assets: Assets = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    host_file: HostFile = None,
+) -> None:
+    """Train a policy."""
+    gpus = gpus or ("all" if distributed else None)
+    _act("train", ctx, locals())
+
+
+@app.command(context_settings=_PASS, epilog="KEY=VALUE words are Hydra overrides; words after -- reach the script.")
+def play(
+    ctx: typer.Context,
+    *,
+    task: Task = None,
+    library: Library = None,
+    algorithm: Algorithm = None,
+    checkpoint: Checkpoint = None,
+    num_envs: NumEnvs = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Play so many steps, then report the returns.")] = None,
+    headless: Headless = None,
+    seed: Seed = None,
+    device: Device = None,
+    video: Video = None,
+    resume: Annotated[bool | None, typer.Option("--resume", hidden=True)] = None,
+    recipe: Recipe = None,
+    isaaclab: IsaacLab = None,
+    assets: Assets = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    host_file: HostFile = None,
+) -> None:
+    """Play a trained policy, by default the latest one of the task."""
+    _act("play", ctx, locals())
+
+
+_REQUEST_FLAGS = frozenset(
+    (
+        *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
+        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets"),
+    )
+)
+
+
+def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
+    cwd = Path.cwd()
+    request = requests.build(
+        action,
+        {name: value for name, value in given.items() if name in _REQUEST_FLAGS},
+        rest=ctx.args,
+        passthrough=ctx.obj or (),
+        recipe=given["recipe"],
+        settings=settings.load(cwd),
+        cwd=cwd,
+    )
+    facts = launch.gather(launch.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
+    decided = launch.prepare(request, facts)
+    as_json = given["as_json"]
+    if given["dry_run"]:
+        render.document(documents.plan(decided)) if as_json else render.plan(decided)
+        return
+    render.starting(decided)
+    outcome = launch.start(decided, request, facts, output=2, tell=render.talk)
+    render.document(documents.outcome(outcome)) if as_json else render.outcome(outcome)
+    raise typer.Exit(launch.exit_code(outcome))
+
+
+@app.command(name="list-envs")
+def list_envs(
+    query: Annotated[list[str] | None, typer.Argument(help="Words that the name must have.")] = None,
+    *,
+    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
+    robot: Annotated[str | None, typer.Option(help="Only this robot.")] = None,
+    library: Annotated[str | None, typer.Option(help="Only tasks this library can train.")] = None,
+    multi_agent: Annotated[bool, typer.Option("--multi-agent", help="Only multi-agent tasks.")] = False,
+    isaaclab: IsaacLab = None,
+    as_json: Json = False,
+) -> None:
+    """List the tasks of this Isaac Lab."""
+    catalog = launch.tasks(launch.Place(cwd=Path.cwd(), isaaclab=isaaclab))
+    chosen = launch.chosen(
+        catalog, words=query or (), category=category, robot=robot, library=library, multi_agent=multi_agent
+    )
+    render.document(chosen.to_document()) if as_json else render.tasks(chosen)
+    raise typer.Exit(0 if chosen.tasks else 1)
+
+
+@app.command()
+def doctor(*, as_json: Json = False) -> None:
+    """Check this machine."""
+    machine = host.probe()
+    found = tuple(entry for entry, _ in installations.found(Path.cwd(), os.environ))
+    findings = checks.machine(machine, found)
+    render.document(documents.doctor(machine, found, findings)) if as_json else render.doctor(machine, found, findings)
+    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+@app.command()
+def config(*, as_json: Json = False) -> None:
+    """Show every setting, and where its value comes from."""
+    values = settings.load(Path.cwd())
+    render.document(documents.config(values)) if as_json else render.config(values)
+
+
+def call(argv: Sequence[str]) -> int:
+    """Run the command that ``argv`` names and return its exit code.
+
+    Raises:
+        SparkError: The command could not do what was asked.
+    """
+    command = typer.main.get_command(app)
+    given, passthrough = words.split_passthrough(argv)
+    try:
+        code = command.main(
+            args=list(words.normalized(given, _options(command))),
+            prog_name="spark-rl",
+            standalone_mode=False,
+            obj=passthrough,
+        )
+    except TyperException as error:
+        raise _usage_error(error, command) from error
+    return int(code or 0)
+
+
+def _options(command: Any) -> Iterable[str]:
+    """Return every spelling of every option."""
+    return {name for sub in command.commands.values() for param in sub.params for name in (*param.opts, *param.secondary_opts)}
+
+
+def _usage_error(error: TyperException, command: Any) -> RequestError:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "spark-rl"
+    message = error.format_message().rstrip(".")
+    option = getattr(error, "option_name", None)
+    if option is not None and message.startswith("No such option"):
+        return RequestError(f"unknown option {option}", did_you_mean(option, _options(command), f"see {where} --help"))
+    if message.startswith("No such command"):
+        name = message.split("'")[1]
+        return RequestError(f"unknown command {name}", did_you_mean(name, command.commands, "commands"))
+    return RequestError(message[:1].lower() + message[1:], f"see {where} --help")

@@ -1,0 +1,1 @@
+"""Programs that Isaac Lab's own Python runs; nothing here is imported by spark-rl."""

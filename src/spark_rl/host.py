@@ -1,0 +1,162 @@
+"""Facts of this machine, and of another one that a ``doctor --json`` document describes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_rl.errors import RequestError
+from spark_rl.model import Gpu, Host, Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = "spark-rl/doctor/1"
+
+VARIABLES = (
+    "CONDA_PREFIX",
+    "CUDA_VISIBLE_DEVICES",
+    "DISPLAY",
+    "HOME",
+    "ISAACSIM_ASSET_ROOT",
+    "LD_PRELOAD",
+    "LOCAL_RANK",
+    "PYTHONEXE",
+    "VIRTUAL_ENV",
+    "WAYLAND_DISPLAY",
+    "WORLD_SIZE",
+)
+"""The environment variables that decide something in a plan."""
+
+
+def probe(environ: Mapping[str, str] | None = None) -> Host:
+    """Return the facts of this machine; takes no more than a few files and NVML where there is a driver."""
+    environ = os.environ if environ is None else environ
+    memory = _meminfo()
+    gpus, driver = _gpus()
+    return Host(
+        machine=platform.machine(),
+        os=_os_name(),
+        cpu_count=len(os.sched_getaffinity(0)),
+        memory_total_mib=memory.get("MemTotal", 0),
+        memory_available_mib=memory.get("MemAvailable", 0),
+        libgomp=find_library("libgomp.so.1", platform.machine()),
+        gl=all(find_library(name, platform.machine()) for name in ("libGL.so.1", "libEGL.so.1")),
+        driver=driver,
+        gpus=gpus,
+        display=bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")),
+        environ=environ_facts(environ),
+    )
+
+
+def environ_facts(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the variables that decide something, sorted by name."""
+    return tuple((name, environ[name]) for name in VARIABLES if name in environ)
+
+
+def find_library(name: str, machine: str) -> str | None:
+    """Return the path of a system library, None when none of the usual folders has it."""
+    folders = (f"/lib/{machine}-linux-gnu", f"/usr/lib/{machine}-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib")
+    return next((f"{folder}/{name}" for folder in folders if Path(folder, name).exists()), None)
+
+
+def load(file: Path, environ: Mapping[str, str] | None = None) -> tuple[Host, tuple[Installation, ...]]:
+    """Read the host and the installations of a ``doctor --json`` document.
+
+    Variables come from the caller's environment: the document describes the machine, not the shell.
+
+    Raises:
+        RequestError: The file cannot be read or is not such a document.
+    """
+    environ = os.environ if environ is None else environ
+    hint = "write one there with: spark-rl doctor --json > host.json"
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise RequestError(f"{file} is not a {SCHEMA} document", hint)
+        host = _host(document["host"], environ)
+        found = tuple(_installation(entry) for entry in document.get("isaaclab", []))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file} cannot be read", hint) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{file} is not a {SCHEMA} document: {error!r}", hint) from error
+    return host, found
+
+
+def _host(values: dict[str, Any], environ: Mapping[str, str]) -> Host:
+    known = {field.name for field in fields(Host)} - {"gpus", "environ"}
+    gpu_fields = {field.name for field in fields(Gpu)}
+    gpus = tuple(Gpu(**{k: v for k, v in gpu.items() if k in gpu_fields}) for gpu in values.get("gpus", []))
+    given = {name: value for name, value in values.items() if name in known}
+    return Host(**given, gpus=gpus, environ=environ_facts(environ))
+
+
+def _installation(values: dict[str, Any]) -> Installation:
+    known = {field.name for field in fields(Installation)}
+    lists = {"sources", "packages"}
+    given = {name: value for name, value in values.items() if name in known - lists}
+    packages = tuple((str(name), str(version)) for name, version in values.get("packages", []))
+    if "isaacsim" not in given and given["kind"] == "package":
+        # Isaac Lab 3.0's package installs Newton alone; Isaac Sim is an extra of it.
+        given["isaacsim"] = False
+    return Installation(**given, packages=packages)
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.system()
+
+
+def _meminfo() -> dict[str, int]:
+    """Return /proc/meminfo in MiB."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    return {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.endswith("kB")}
+
+
+def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
+    """Return the GPUs NVML lists and the driver version; nothing where there is no driver."""
+    if not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")):
+        return (), None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return (), None
+    try:
+        gpus = tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+        return gpus, _text(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return (), None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, index: int) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle).total // 2**20
+    except nvml.NVMLError:
+        # GB10 shares the system's memory, so the driver has no number to give.
+        memory = None
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(
+        index=index,
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        memory_total_mib=memory,
+        unified=memory is None,
+        compute_capability=f"{major}.{minor}",
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,193 @@
+"""Finding Isaac Lab: checkouts of 2.x and 3.0, and environments that hold the 3.0 package."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from spark_rl.errors import RequestError
+from spark_rl.model import ActiveEnvironment, Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from spark_rl.model import Settings
+
+NO_ISAACLAB = (
+    "name one with --isaaclab PATH or SPARK_RL_ISAACLAB, or install the kit-less one into a Python 3.12 environment: "
+    "pip install 'spark-rl[isaaclab]'"
+)
+
+_DIST = re.compile(r"^(?P<name>[A-Za-z0-9_.]+)-(?P<version>[^-]+)\.dist-info$")
+
+
+def select(settings: Settings, cwd: Path, environ: Mapping[str, str] | None = None) -> tuple[Installation, str]:
+    """Return the Isaac Lab to use and why it was chosen.
+
+    A path given by flag or setting must be an Isaac Lab; the other places are tried in the order of
+    :func:`candidates`.
+
+    Raises:
+        RequestError: The given path is no Isaac Lab, or none was found anywhere.
+    """
+    setting = settings.get("isaaclab")
+    if isinstance(setting.value, str):
+        return inspect(Path(setting.value)), f"named by {setting.source}"
+    for path, reason in candidates(cwd, os.environ if environ is None else environ):
+        if is_isaaclab(path):
+            return inspect(path), reason
+    raise RequestError("no Isaac Lab was found", NO_ISAACLAB)
+
+
+def candidates(cwd: Path, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Yield the places where Isaac Lab may be, in the order in which they count, with the reason in words."""
+    for folder in (cwd, *cwd.parents):
+        if (folder / "isaaclab.sh").is_file():
+            yield folder, "the checkout around the working directory"
+            break
+    if environ.get("ISAACLAB_PATH"):
+        yield Path(environ["ISAACLAB_PATH"]), "$ISAACLAB_PATH"
+    yield Path(environ.get("HOME") or Path.home()) / "IsaacLab", "~/IsaacLab"
+    yield Path(sys.prefix), "the Python that spark-rl runs in"
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if environ.get(variable):
+            yield Path(environ[variable]), f"the active environment (${variable})"
+
+
+def found(cwd: Path, environ: Mapping[str, str]) -> tuple[tuple[Installation, str], ...]:
+    """Return every Isaac Lab in the known places, the one that would be used first."""
+    seen: dict[str, tuple[Installation, str]] = {}
+    for path, reason in candidates(cwd, environ):
+        if is_isaaclab(path):
+            installation = inspect(path)
+            seen.setdefault(installation.path, (installation, reason))
+    return tuple(seen.values())
+
+
+def is_isaaclab(path: Path) -> bool:
+    """Say whether ``path`` looks like a checkout or an environment with the package."""
+    return (path / "isaaclab.sh").is_file() or _distribution(path) is not None
+
+
+def inspect(path: Path) -> Installation:
+    """Return what ``path`` is: a checkout, an environment, or that environment's ``bin/python``.
+
+    Raises:
+        RequestError: It does not exist, or is no Isaac Lab.
+    """
+    given, path = path, Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would leave the environment
+    if path.is_file() and path.parent.name == "bin":
+        path = path.parent.parent
+    if not path.exists():
+        raise RequestError(f"{given} does not exist", NO_ISAACLAB)
+    if (path / "isaaclab.sh").is_file():
+        return _checkout(path)
+    distribution = _distribution(path)
+    if distribution is None:
+        raise RequestError(
+            f"{given} is no Isaac Lab: it has no isaaclab.sh, and no installed isaaclab package",
+            "give the folder of a checkout, or of a virtual environment with Isaac Lab 3.0 in it",
+        )
+    origin = _editable_checkout(distribution)
+    return _checkout(origin, python=path / "bin" / "python") if origin else _package(path, distribution)
+
+
+def active_environments(environ: Mapping[str, str]) -> tuple[ActiveEnvironment, ...]:
+    """Return the environments ``isaaclab.sh`` would take its Python from, in its own order."""
+    return tuple(
+        ActiveEnvironment(
+            variable=variable,
+            path=environ[variable],
+            isaacsim=_has(Path(environ[variable]), "isaacsim"),
+            isaaclab=_distribution(Path(environ[variable])) is not None,
+        )
+        for variable in ("CONDA_PREFIX", "VIRTUAL_ENV")
+        if environ.get(variable)
+    )
+
+
+def _checkout(path: Path, python: Path | None = None) -> Installation:
+    try:
+        version = (path / "VERSION").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} has no VERSION file", "give the top folder of an Isaac Lab checkout") from error
+    if not re.match(r"\d+\.\d+", version):
+        raise RequestError(f"{path}/VERSION holds no version: {version[:40]!r}", "write the release there, e.g. 2.3.2")
+    own = path / ".venv"
+    if python is None and version.startswith("3.") and (own / "bin" / "python").exists():
+        python = own / "bin" / "python"
+    environment = python.parent.parent if python else None
+    simulator = path / "_isaac_sim"
+    bundled = (simulator / "python.sh").is_file()
+    return Installation(
+        version=version,
+        kind="checkout",
+        path=str(path),
+        python=str(python) if python else None,
+        isaacsim=bundled or (environment is not None and _has(environment, "isaacsim")) or None,
+        sim_python=_overwritten_python(simulator) if bundled else None,
+        sources=tuple(str(folder) for folder in sorted((path / "source").glob("isaaclab*")) if folder.is_dir()),
+        packages=_packages(environment) if environment else (),
+    )
+
+
+def _package(path: Path, distribution: Path) -> Installation:
+    match = _DIST.match(distribution.name)
+    site = distribution.parent
+    return Installation(
+        version=match["version"] if match else "0",
+        kind="package",
+        path=str(path),
+        python=str(path / "bin" / "python"),
+        isaacsim=_has(path, "isaacsim"),
+        sources=(str(site),),
+        packages=_packages(path),
+    )
+
+
+def _sites(environment: Path) -> Iterator[Path]:
+    yield from sorted(environment.glob("lib/python3*/site-packages"))
+
+
+def _distribution(environment: Path) -> Path | None:
+    for site in _sites(environment):
+        for folder in site.glob("isaaclab-*.dist-info"):
+            return folder
+    return None
+
+
+def _has(environment: Path, package: str) -> bool:
+    return any((site / package).is_dir() for site in _sites(environment))
+
+
+def _packages(environment: Path) -> tuple[tuple[str, str], ...]:
+    """Return (distribution, version) of everything installed, from folder names alone."""
+    names = (entry for site in _sites(environment) for entry in os.listdir(site) if entry.endswith(".dist-info"))  # noqa: PTH208 - a tenth of iterdir's time
+    matches = (_DIST.match(name) for name in names)
+    return tuple(sorted((match["name"].lower().replace("_", "-"), match["version"]) for match in matches if match))
+
+
+def _editable_checkout(distribution: Path) -> Path | None:
+    """Return the checkout that an editable install points at.
+
+    Its metadata holds the extension's version (0.54 in Isaac Lab 2.3), which says nothing about the release.
+    """
+    try:
+        url = json.loads((distribution / "direct_url.json").read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError):
+        return None
+    source = Path(unquote(urlparse(url).path))
+    return next((folder for folder in (source, *source.parents) if (folder / "isaaclab.sh").is_file()), None)
+
+
+def _overwritten_python(simulator: Path) -> str | None:
+    """Return the interpreter behind a ``python.sh`` that throws the caller's LD_PRELOAD away (aarch64 5.1 and 6.0)."""
+    text = (simulator / "python.sh").read_text(encoding="utf-8", errors="replace")
+    exports = re.findall(r"^\s*export\s+LD_PRELOAD=(.*)$", text, flags=re.MULTILINE)
+    lost = any(not re.search(r"\$\{?LD_PRELOAD", value) for value in exports)
+    return str(simulator / "kit" / "python" / "bin" / "python3") if lost else None

@@ -1,0 +1,288 @@
+"""Use cases: from a request to a plan, and from a plan to what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from spark_rl import assets, catalogues, host, installations, logs, network, preload, settings, supervisor
+from spark_rl.errors import CheckError, RequestError
+from spark_rl.model import Finding, Outcome, PlayResult
+from spark_rl.plan import Context, Facts, Target, plan, resolve
+from spark_rl.plan.policy import run_folder, wanted
+from spark_rl.text import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spark_rl.catalog import Catalog
+    from spark_rl.model import CheckpointFile, Installation, Plan, Request, Task
+    from spark_rl.supervisor import Exit
+
+DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
+CACHE = platformdirs.user_cache_path("spark-rl")
+NEWEST = "3.0.0"
+RESULT_VARIABLE = "SPARK_RL_RESULT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a command was given: the working directory and what its flags say about machine and installation."""
+
+    cwd: Path
+    isaaclab: str | None = None
+    host_file: Path | None = None
+
+
+def gather(place: Place) -> Facts:
+    """Read every fact that planning needs: settings, host, installation, catalogue.
+
+    Raises:
+        RequestError: No Isaac Lab is there, or what was named is none.
+    """
+    if place.host_file is None:
+        machine, installation, chosen = host.probe(), *_installation(place)
+    else:
+        machine, listed = host.load(place.host_file)
+        installation, chosen = _installation_there(place, listed)
+    return Facts(
+        installation=installation,
+        chosen=chosen,
+        host=machine,
+        catalog=catalogues.load(installation, CACHE),
+        renames=catalogues.renames(),
+        driver=DRIVER,
+        wrapper=str(preload.wrapper_path()),
+        embedded=assets.root(),
+        active=installations.active_environments(os.environ),
+    )
+
+
+def _installation(place: Place) -> tuple[Installation, str]:
+    if place.isaaclab is not None:
+        return installations.inspect(Path(place.isaaclab)), "named by --isaaclab"
+    return installations.select(settings.load(place.cwd), place.cwd)
+
+
+def _installation_there(place: Place, listed: tuple[Installation, ...]) -> tuple[Installation, str]:
+    """Return the installation on the machine that a host document describes."""
+    if place.isaaclab is not None:
+        named = next((entry for entry in listed if entry.path == place.isaaclab), None)
+        if named is not None and not Path(named.path).exists():
+            return named, "named by --isaaclab"
+        return installations.inspect(Path(place.isaaclab)), "named by --isaaclab"
+    if listed:
+        return listed[0], f"the first of {place.host_file}"
+    return _installation(place)
+
+
+def prepare(request: Request, facts: Facts) -> Plan:
+    """Return the plan of a request; reads the run folders where a checkpoint is wanted.
+
+    Raises:
+        RequestError: The request is wrong for this installation and machine.
+    """
+    request, target = resolve(request, facts)
+    return plan(request, facts, target, _checkpoints(request, facts, target))
+
+
+def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:
+    context = Context(request=request, facts=facts, target=target)
+    name = wanted(context)
+    if name is None or name == "pretrained" or ":" in name:
+        return ()
+    if name in ("latest", "best") or request.load_run is not None:
+        return logs.list_checkpoints(Path(run_folder(context)), target.library)
+    return logs.named_checkpoint(Path(request.cwd, Path(name).expanduser()), target.library)
+
+
+def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
+    """Decide what only the moment of the start can: where assets come from.
+
+    Raises:
+        CheckError: NVIDIA's asset host does not answer and nothing else can serve this task.
+    """
+    if request.assets != "auto" or _has_own_assets(decided, facts) or network.answers():
+        return decided
+    if decided.isaaclab.generation >= 3 and assets.covers(decided.task.task.id):  # noqa: PLR2004
+        note = Finding(
+            code="assets-embedded",
+            level="note",
+            message="NVIDIA's asset host does not answer: spark-rl's own simple model is used (not NVIDIA's model)",
+        )
+        env = tuple(sorted((*decided.env, ("ISAACSIM_ASSET_ROOT", facts.embedded))))
+        return replace(decided, env=env, findings=(*decided.findings, note))
+    raise CheckError(
+        f"NVIDIA's asset host does not answer within {network.TIMEOUT_S:.0f} s, and {decided.task.task.id} needs it",
+        "use --assets PATH with a local copy; --assets nvidia starts without asking",
+    )
+
+
+def _has_own_assets(decided: Plan, facts: Facts) -> bool:
+    if decided.isaaclab.generation < 3:  # noqa: PLR2004
+        return any("asset_root" in word for word in decided.argv)
+    return facts.host.variable("ISAACSIM_ASSET_ROOT") is not None
+
+
+def start(decided: Plan, request: Request, facts: Facts, *, output: int, tell: Callable[[str], None]) -> Outcome:
+    """Settle, check, run and judge a plan.
+
+    Args:
+        decided: The plan.
+        request: The request it was made for.
+        facts: The facts it was made with.
+        output: File descriptor for everything the child prints.
+        tell: Takes one line for the user.
+
+    Raises:
+        RequestError: There is no checkpoint to play.
+        CheckError: A finding forbids the start, or the child cannot be started.
+    """
+    _refuse(decided.findings)
+    decided = settle(decided, request, facts)
+    for finding in decided.findings:
+        tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
+    if ("PYTHONEXE", facts.wrapper) in decided.env:
+        preload.write_wrapper(Path(facts.wrapper))
+    began = time.time()
+    with tempfile.TemporaryDirectory(prefix="spark-rl-") as folder:
+        result = Path(folder) / "play.json"
+        ended = _run(decided, result, output, tell)
+        played = _played(result)
+    return judge(decided, request, ended, played, since=began)
+
+
+def _run(decided: Plan, result: Path, output: int, tell: Callable[[str], None]) -> Exit:
+    environ = {name: value for name, value in os.environ.items() if name not in decided.env_unset}
+    environ |= dict(decided.env) | {RESULT_VARIABLE: str(result)}
+    try:
+        return supervisor.run(
+            decided.argv,
+            cwd=Path(decided.cwd),
+            environ=environ,
+            output=output,
+            on_signal=lambda name: tell(f"stopping: sent {name.removeprefix('SIG')} to the run"),
+        )
+    except OSError as error:
+        raise CheckError(
+            f"{decided.argv[0]} cannot be started: {error.strerror}", "check the installation: spark-rl doctor"
+        ) from error
+
+
+def _refuse(findings: tuple[Finding, ...]) -> None:
+    for finding in findings:
+        if finding.level == "error":
+            kind = RequestError if finding.code == "checkpoint-missing" else CheckError
+            raise kind(finding.message, finding.hint)
+
+
+def _played(file: Path) -> PlayResult | None:
+    """Return what the play driver wrote, None when it did not get that far."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return PlayResult(
+        steps=values["steps"],
+        num_envs=values["num_envs"],
+        episodes=values["episodes"],
+        mean_return=values["mean_return"],
+        mean_length=values["mean_length"],
+        mean_reward_per_step=values["mean_reward_per_step"],
+        checkpoint=values.get("checkpoint"),
+    )
+
+
+def judge(decided: Plan, request: Request, ended: Exit, played: PlayResult | None, *, since: float) -> Outcome:
+    """Say what happened, from evidence: an exit status alone proves nothing.
+
+    Training succeeded when it left a checkpoint behind, bounded play when its steps were done, a recording when its
+    file is there and not empty.
+    """
+    root, library = Path(decided.cwd), decided.library
+    written = tuple(file for file in logs.list_checkpoints(root, library) if file.modified >= since)
+    videos = logs.list_videos(root, library, since) if request.video else ()
+    newest = max(written, key=lambda file: file.modified, default=None) if decided.action == "train" else None
+    state, message = _verdict(decided, request, ended, played, trained=newest is not None, videos=videos)
+    return Outcome(
+        state=state,
+        message=message,
+        plan=decided,
+        exit_status=ended.status,
+        stopped_by=ended.stopped_by,
+        seconds=ended.seconds,
+        checkpoint=newest.path if newest else None,
+        log_dir=newest.path.removesuffix(f"/{newest.name}") if newest else None,
+        videos=videos,
+        played=played,
+    )
+
+
+def _verdict(
+    decided: Plan, request: Request, ended: Exit, played: PlayResult | None, *, trained: bool, videos: tuple[str, ...]
+) -> tuple[str, str]:
+    steps_done = played is not None and request.steps is not None and played.steps >= request.steps
+    if ended.stopped_by is not None and not steps_done:
+        return "interrupted", "stopped on request"
+    if request.steps is not None and not steps_done:
+        return "failed", f"only {played.steps if played else 0} of {request.steps} steps were played"
+    if ended.status != 0 and not steps_done:
+        return "failed", f"the {decided.action} script ended with status {ended.status}"
+    if decided.action == "train" and not trained:
+        return "failed", "training ended with status 0 and left no checkpoint behind"
+    if request.video and not videos:
+        return "failed", "no video was written"
+    return "succeeded", "done"
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Return the exit code of spark-rl itself: 0, 1, or 128 and the signal that stopped it."""
+    if outcome.state == "interrupted" and outcome.stopped_by is not None:
+        return 128 + outcome.stopped_by
+    return 0 if outcome.state == "succeeded" else 1
+
+
+def tasks(place: Place) -> Catalog:
+    """Return the tasks of the installation in use, or the list that comes with spark-rl where there is none.
+
+    Raises:
+        RequestError: The installation that was named is none.
+    """
+    try:
+        installation, _ = _installation(place)
+    except RequestError:
+        if place.isaaclab is not None or settings.load(place.cwd).text("isaaclab") is not None:
+            raise
+        return catalogues.shipped(NEWEST)
+    return catalogues.load(installation, CACHE)
+
+
+def chosen(
+    catalog: Catalog,
+    *,
+    words: Iterable[str] = (),
+    category: str | None = None,
+    robot: str | None = None,
+    library: str | None = None,
+    multi_agent: bool = False,
+) -> Catalog:
+    """Return the catalogue with the tasks that have every word in their id and pass every filter."""
+    wanted_words = tuple(fold(word) for word in words)
+
+    def matches(task: Task) -> bool:
+        return (
+            all(word in fold(task.id) for word in wanted_words)
+            and (category is None or fold(category) in fold(task.category or ""))
+            and (robot is None or fold(robot) in fold(task.robot or ""))
+            and (library is None or library in task.libraries)
+            and (task.multi_agent or not multi_agent)
+        )
+
+    return replace(catalog, tasks=tuple(task for task in catalog.tasks if matches(task)))

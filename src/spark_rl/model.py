@@ -1,0 +1,322 @@
+"""Every value that crosses a layer: frozen to the leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["train", "play"]
+Level = Literal["error", "warning", "note"]
+Kind = Literal["checkout", "package"]
+
+LIBRARIES = ("rsl_rl", "rl_games", "skrl", "sb3")
+"""RL libraries spark-rl plans for, in the order in which a default is looked for elsewhere."""
+
+ALGORITHMS = ("PPO", "MAPPO", "IPPO", "AMP")
+"""Values of ``--algorithm``; MAPPO, IPPO and AMP exist in skrl alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check concluded.
+
+    ``code`` is stable and names the check (``libgomp-missing``); ``message`` says what was found, ``hint`` the exact
+    remedy. An ``error`` stops a run before it starts.
+    """
+
+    code: str
+    level: Level
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """One agent config entry point of a task, e.g. ``skrl_mappo_cfg_entry_point``.
+
+    ``horizon`` is the number of env steps per environment and iteration (``num_steps_per_env``, ``horizon_length``,
+    ``rollouts``, ``n_steps``) and ``minibatch`` rl_games' ``minibatch_size`` in samples; None where the source does
+    not say so in plain text.
+    """
+
+    entry_point: str
+    library: str
+    algorithm: str
+    target: str
+    experiment: str | None = None
+    max_iterations: int | None = None
+    horizon: int | None = None
+    minibatch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A registered task and what is known of it without importing anything.
+
+    ``physics`` and ``physics_options`` use Isaac Lab 3.0's preset names (``newton_mjwarp``, ``isaacsim_physx``, ...);
+    every 2.x task is ``isaacsim_physx``. ``kitless`` is True when the task's default physics runs without Isaac Sim,
+    and None where the scan cannot tell. ``num_envs`` is the config's default.
+    """
+
+    id: str
+    package: str
+    entry_point: str | None = None
+    env_cfg: str | None = None
+    agents: tuple[AgentConfig, ...] = ()
+    multi_agent: bool = False
+    amp: bool = False
+    cameras: bool = False
+    physics: str | None = None
+    physics_options: tuple[str, ...] = ()
+    kitless: bool | None = None
+    num_envs: int | None = None
+    default_agent: str | None = None
+    replaced_by: str | None = None
+    play_id: str | None = None
+    train_id: str | None = None
+    robot: str | None = None
+    category: str | None = None
+    difficulty: str | None = None
+    summary: str | None = None
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """RL libraries with an agent config for this task, in the order of :data:`LIBRARIES`."""
+        registered = {agent.library for agent in self.agents}
+        return tuple(library for library in LIBRARIES if library in registered)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any RL library can train it."""
+        return bool(self.libraries)
+
+    def algorithms(self, library: str) -> tuple[str, ...]:
+        """Return the algorithms that ``library`` has a registered agent config for."""
+        return tuple(dict.fromkeys(agent.algorithm for agent in self.agents if agent.library == library))
+
+    def agent(self, library: str, algorithm: str | None = None) -> AgentConfig | None:
+        """Return the agent config of ``library``, by default the first one registered."""
+        return next(
+            (a for a in self.agents if a.library == library and algorithm in (None, a.algorithm)),
+            None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU; ``memory_total_mib`` is None where the driver reports none (unified memory)."""
+
+    index: int
+    name: str
+    memory_total_mib: int | None = None
+    unified: bool = False
+    compute_capability: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Facts of the machine a plan is for: ``probe`` here, or a ``doctor --json`` document from there.
+
+    Memory is in MiB. ``libgomp`` is the path of the system's libgomp.so.1, None when it is absent. ``display`` and
+    ``gl`` (the GL and EGL libraries that record videos) are None when nobody looked. ``environ`` holds the few variables that decide something, as the caller has them.
+    """
+
+    machine: str
+    os: str
+    cpu_count: int
+    memory_total_mib: int
+    memory_available_mib: int
+    libgomp: str | None = None
+    driver: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    display: bool | None = None
+    gl: bool | None = None
+    environ: tuple[tuple[str, str], ...] = ()
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of an environment variable, None when unset or empty."""
+        return dict(self.environ).get(name) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """One Isaac Lab found on a machine.
+
+    ``path`` is the checkout, or the prefix of the environment that holds the package. ``python`` is the interpreter
+    to start (None: ``isaaclab.sh`` chooses it). ``isaacsim`` says whether that interpreter has Isaac Sim (None:
+    unknown). ``sim_python`` is the simulator's own interpreter behind a ``python.sh`` that overwrites LD_PRELOAD.
+    ``sources`` are the folders whose task registrations count, ``packages`` the (distribution, version) pairs that
+    checks read.
+    """
+
+    version: str
+    kind: Kind
+    path: str
+    python: str | None = None
+    isaacsim: bool | None = None
+    sim_python: str | None = None
+    sources: tuple[str, ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+    has_scripts: bool = True
+
+    @property
+    def generation(self) -> int:
+        """Major version: 2 or 3."""
+        return int(self.version.split(".", 1)[0])
+
+    @property
+    def kitless(self) -> bool:
+        """Whether it is known to be without Isaac Sim."""
+        return self.isaacsim is False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveEnvironment:
+    """A conda or virtual environment that is active in the caller's shell, and what it has installed."""
+
+    variable: str
+    path: str
+    isaacsim: bool
+    isaaclab: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFile:
+    """A checkpoint on disk: ``run`` is its run folder's name, ``name`` the path below it, ``path`` absolute,
+    ``modified`` in seconds since the epoch, ``size`` in bytes.
+
+    ``task`` is what the run's own manifest names (3.0), None where there is none.
+    """
+
+    path: str
+    run: str
+    name: str
+    experiment: str
+    modified: float = 0.0
+    task: str | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for, before anything is known of the machine.
+
+    ``options`` are command-line words of the target script that spark-rl has no option for, ``overrides`` the
+    KEY=VALUE words and ``passthrough`` what followed ``--``, all in the order given. ``gpus`` is a number or ``all``,
+    ``load_run`` the regular expression of a run folder in 2.x's spelling.
+    """
+
+    action: Action
+    task: str
+    cwd: str
+    library: str | None = None
+    algorithm: str | None = None
+    num_envs: int | None = None
+    headless: bool | None = None
+    seed: int | None = None
+    max_iterations: int | None = None
+    device: str | None = None
+    video: bool = False
+    run_name: str | None = None
+    checkpoint: str | None = None
+    resume: bool = False
+    load_run: str | None = None
+    gpus: str | None = None
+    steps: int | None = None
+    assets: str = "auto"
+    options: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    passthrough: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A requested task name and the registered task it means; ``note`` says in one line what was done to it."""
+
+    requested: str
+    task: Task
+    presets: tuple[str, ...] = ()
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The exact command, environment and folder, decided.
+
+    ``env`` is set over the inherited environment, ``env_unset`` removed from it. ``reasons`` maps a decided thing to
+    why, in one line.
+    """
+
+    action: Action
+    task: Resolved
+    library: str
+    algorithm: str
+    isaaclab: Installation
+    argv: tuple[str, ...]
+    cwd: str
+    env: tuple[tuple[str, str], ...] = ()
+    env_unset: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayResult:
+    """What bounded play measured: ``steps`` per environment, returns and lengths (env steps) of finished episodes.
+
+    The means are None when no episode finished.
+    """
+
+    steps: int
+    num_envs: int
+    episodes: int
+    mean_return: float | None
+    mean_length: float | None
+    mean_reward_per_step: float | None
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened to a started plan; ``seconds`` of wall clock, ``checkpoint`` the newest one it wrote."""
+
+    state: str
+    message: str
+    plan: Plan
+    exit_status: int
+    seconds: float
+    stopped_by: int | None = None
+    checkpoint: str | None = None
+    log_dir: str | None = None
+    videos: tuple[str, ...] = ()
+    played: PlayResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One value and its source: ``default``, a file's path, or the variable's name."""
+
+    name: str
+    value: str | bool | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its source."""
+
+    entries: tuple[Setting, ...]
+
+    def get(self, name: str) -> Setting:
+        """Return the setting called ``name``."""
+        return next(entry for entry in self.entries if entry.name == name)
+
+    def text(self, name: str) -> str | None:
+        """Return a text setting's value, None when nobody set it."""
+        value = self.get(name).value
+        return value if isinstance(value, str) else None
+
+    def flag(self, name: str) -> bool | None:
+        """Return a yes/no setting's value, None when nobody set it."""
+        value = self.get(name).value
+        return value if isinstance(value, bool) else None

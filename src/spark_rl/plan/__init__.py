@@ -1,0 +1,174 @@
+"""The pure core: a request and facts give a plan, or a refusal with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spark_rl import names, profiles
+from spark_rl.errors import RequestError
+from spark_rl.model import Plan
+from spark_rl.plan import choice, policy, quantities, simulator, view
+from spark_rl.plan.parts import Context, Facts, Part, Target, join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spark_rl.model import AgentConfig, CheckpointFile, Finding, Request, Task
+    from spark_rl.profiles import Option
+
+    _Options = tuple[tuple[Option, str | None], ...]
+
+__all__ = ["Context", "Facts", "Target", "plan", "resolve"]
+
+RULES: tuple[Callable[[Context], Part], ...] = (
+    simulator.physics,
+    simulator.kit_options,
+    view.window,
+    view.no_display,
+    view.cameras,
+    view.video,
+    quantities.counts,
+    quantities.device,
+    quantities.batches,
+    simulator.distribution,
+    policy.checkpoint,
+    policy.run_name,
+    simulator.assets,
+    simulator.preload,
+    simulator.environments,
+)
+"""Every rule, in the order in which its words appear on the command line."""
+
+_OWN = {"--use_last_checkpoint": "latest", "--use_pretrained_checkpoint": "pretrained"}
+
+
+def resolve(request: Request, facts: Facts) -> tuple[Request, Target]:
+    """Decide what the request means: profile, task, library, algorithm, agent config and the script's own options.
+
+    The request comes back with what its options said in another version's words.
+
+    Raises:
+        RequestError: The request cannot be meant, or this installation cannot run it.
+    """
+    installation = facts.installation
+    if installation.kind == "package" and installation.generation < 3:  # noqa: PLR2004
+        raise RequestError(
+            f"the Isaac Lab {installation.version} package in {installation.path} has no train and play scripts",
+            "name a checkout of that version with --isaaclab PATH",
+        )
+    profile, warning = profiles.profile(installation.version)
+    task = names.resolve(request.task, request.action, facts.catalog, installation.generation, facts.renames)
+    library, library_why = choice.choose_library(request.library, task.task)
+    request, tokens = _absorb(request)
+    translation = profile.translate(library, request.action, tokens, request.overrides)
+    request, options = _windowed(request, translation)
+    given = {option.name: value for option, value in options}
+    algorithm, why, agent = _algorithm(request, task.task, library, given.get("--agent"))
+    return request, Target(
+        profile=profile,
+        task=task,
+        library=library,
+        algorithm=algorithm,
+        agent=agent,
+        given=given,
+        words=tuple(word for option, value in options for word in profiles.render(option, value)),
+        overrides=(*_presets(task.presets, translation.overrides), *translation.overrides),
+        reasons=(("isaaclab", facts.chosen), ("library", library_why), ("algorithm", why)),
+        findings=(*((warning,) if warning else ()), *translation.findings),
+    )
+
+
+def plan(request: Request, facts: Facts, target: Target, checkpoints: Iterable[CheckpointFile] = ()) -> Plan:
+    """Return the exact command, environment and folder for a resolved request.
+
+    Raises:
+        RequestError: A rule of the version, the library or the machine forbids it.
+    """
+    context = Context(request=request, facts=facts, target=target, checkpoints=tuple(checkpoints))
+    part = join(rule(context) for rule in RULES)
+    words = (
+        *("--task", names.spelled(target.task)),
+        *_algorithm_words(context),
+        *part.words,
+        *target.words,
+        *target.overrides,
+        *part.overrides,
+        *request.passthrough,
+    )
+    return Plan(
+        action=request.action,
+        task=target.task,
+        library=target.library,
+        algorithm=target.algorithm,
+        isaaclab=facts.installation,
+        argv=simulator.command(context, words),
+        cwd=policy.run_folder(context),
+        env=part.env,
+        env_unset=part.unset,
+        reasons=target.reasons + part.reasons,
+        findings=_ordered((*target.findings, *part.findings)),
+    )
+
+
+def _absorb(request: Request) -> tuple[Request, tuple[str, ...]]:
+    """Take what spark-rl decides by itself out of the script's options, whatever version they come from."""
+    left: list[str] = []
+    for option, value in profiles.parse(request.options, profiles.vocabulary()):
+        if option.name in _OWN:
+            request = replace(request, checkpoint=request.checkpoint or _OWN[option.name])
+        elif option.name == "--cpu":
+            request = replace(request, device=request.device or "cpu")
+        elif option.name == "--load_run":
+            request = replace(request, load_run=value)
+        else:
+            left += profiles.render(option, value)
+    return request, tuple(left)
+
+
+def _windowed(request: Request, translation: profiles.Translation) -> tuple[Request, _Options]:
+    """Take what another version's words said about the window into the request."""
+    said = {option.name: option is not profiles.WINDOW for option, _ in translation.options}
+    headless = next((said[name] is not False for name in ("--headless", profiles.WINDOW.name) if name in said), None)
+    options = tuple(pair for pair in translation.options if pair[0].name not in ("--headless", profiles.WINDOW.name))
+    if request.headless is None and headless is not None:
+        request = replace(request, headless=headless)
+    return request, options
+
+
+def _algorithm(
+    request: Request, task: Task, library: str, entry_point: str | None
+) -> tuple[str, str, AgentConfig]:
+    """Return the algorithm, why, and the agent config; a named agent config decides unless an algorithm is named."""
+    if entry_point is None or request.algorithm is not None:
+        algorithm, why = choice.choose_algorithm(request.algorithm, task, library)
+        return algorithm, why, choice.choose_agent(task, library, algorithm, entry_point)
+    agent = choice.choose_agent(task, library, "", entry_point)
+    return agent.algorithm, f"the agent config {entry_point}", agent
+
+
+def _algorithm_words(context: Context) -> tuple[str, ...]:
+    """Return ``--algorithm``, which only skrl's scripts have; they train PPO when it is left out."""
+    target, asked = context.target, context.request.algorithm
+    if target.library != "skrl" or (asked is None and ("--agent" in target.given or target.algorithm == "PPO")):
+        return ()
+    return ("--algorithm", target.algorithm)
+
+
+def _presets(presets: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the presets that stand for a 2.x task in 3.0.
+
+    Raises:
+        RequestError: The user chose presets as well, and only one such word is read.
+    """
+    own = next((word for word in overrides if word.startswith("presets=")), None)
+    if own is not None and any(word.startswith("presets=") for word in presets):
+        wanted = ",".join(word.partition("=")[2] for word in (*presets, own) if word.startswith("presets="))
+        raise RequestError(f"the old task name already means {' '.join(presets)}", f"use the new name and presets={wanted}")
+    return presets
+
+
+def _ordered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return the findings, what stops a run first."""
+    levels = ("error", "warning", "note")
+    return tuple(sorted(findings, key=lambda finding: levels.index(finding.level)))

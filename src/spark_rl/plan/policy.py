@@ -1,0 +1,182 @@
+"""Checkpoints and run names, handed over in each library's and version's own way."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from spark_rl import checkpoints
+from spark_rl.errors import RequestError
+from spark_rl.model import Finding
+from spark_rl.plan.parts import NOTHING, Part, because, join
+
+if TYPE_CHECKING:
+    from spark_rl.checkpoints import Choice
+    from spark_rl.model import CheckpointFile
+    from spark_rl.plan.parts import Context
+
+_REMOTE = ("wandb:", "https://wandb.ai/")
+
+
+def wanted(context: Context) -> str | None:
+    """Return what the request says about a checkpoint: ``latest``, ``best``, ``pretrained``, a path, or None."""
+    request = context.request
+    if request.checkpoint is not None:
+        return request.checkpoint
+    if request.resume or request.action == "play" or request.load_run is not None:
+        return "latest"
+    return None
+
+
+def checkpoint(context: Context) -> Part:
+    """Resolve the checkpoint to a file and hand it over.
+
+    Raises:
+        RequestError: No such checkpoint exists, or this version cannot take it.
+    """
+    name = wanted(context)
+    if name is None:
+        return NOTHING
+    if name == "pretrained":
+        return _pretrained(context)
+    if name.startswith(_REMOTE):
+        return _remote(context, name)
+    choice = _choose(context, name)
+    if choice is None:
+        return _missing(context, name)
+    note = f" ({choice.note})" if choice.note else ""
+    return join((
+        Part(words=_hand_over(context, choice.file)),
+        Part(reasons=because("checkpoint", f"{name}: {choice.file.path}{note}")),
+        _resume_truth(context),
+    ))
+
+
+def _choose(context: Context, name: str) -> Choice | None:
+    files, library = context.checkpoints, context.target.library
+    load_run = context.request.load_run
+    if load_run is not None:
+        pattern = name if name not in ("latest", "best") else r".*"
+        return checkpoints.latest(checkpoints.matching(_mine(context), run=load_run, name=pattern), library)
+    if name in ("latest", "best"):
+        pick = checkpoints.latest if name == "latest" else checkpoints.best
+        return pick(_mine(context), library)
+    return checkpoints.latest(files, library) or _any(files)
+
+
+def _any(files: tuple[CheckpointFile, ...]) -> Choice | None:
+    """Return the one file that was named, whatever its name."""
+    return checkpoints.Choice(file=files[0]) if files else None
+
+
+def _mine(context: Context) -> tuple[CheckpointFile, ...]:
+    target = context.target
+    return checkpoints.of_task(
+        context.checkpoints,
+        task_id=target.task.task.id,
+        experiment=experiment(context),
+        algorithm=target.algorithm,
+        library=target.library,
+    )
+
+
+def experiment(context: Context) -> str | None:
+    """Return the experiment folder's name, None where neither the request nor the task's source says it."""
+    target = context.target
+    if target.library == "sb3":
+        return target.task.task.train_id or target.task.task.id
+    keys = {
+        "rsl_rl": ("agent.experiment_name",),
+        "rl_games": ("agent.params.config.name",),
+        "skrl": ("agent.agent.experiment.directory",),
+    }[target.library]
+    option = target.given.get("--experiment_name") if not context.old else None
+    return target.override(*keys) or option or target.agent.experiment
+
+
+def _missing(context: Context, name: str) -> Part:
+    """Report a checkpoint that is not there: an error when it was asked for, a finding when play looked by itself."""
+    target = context.target
+    where = f"logs/{target.library}/{experiment(context) or '*'} below {run_folder(context)}"
+    message = f"no checkpoint of {target.task.task.id} with {target.library} was found in {where}"
+    hint = f"train one first: spark-rl train --task {target.task.task.id} --library {target.library}"
+    if context.request.checkpoint is not None or context.request.action == "train":
+        raise RequestError(message, hint if name in ("latest", "best") else "see the run folders there")
+    return Part(findings=(Finding(code="checkpoint-missing", level="error", message=message, hint=hint),))
+
+
+def run_folder(context: Context) -> str:
+    """Return the run's working directory: Isaac Lab puts ``logs/`` there."""
+    return context.facts.installation.path if context.old else context.request.cwd
+
+
+def _hand_over(context: Context, file: CheckpointFile) -> tuple[str, ...]:
+    target = context.target
+    style = target.profile.checkpoint_style(target.library, context.request.action)
+    if style == "path":
+        return ("--checkpoint", file.path)
+    if style == "none":
+        raise RequestError(
+            f"{target.library} of Isaac Lab {context.facts.installation.version} cannot train on from a checkpoint",
+            "use another library, or Isaac Lab 2.2.1 or newer",
+        )
+    root = f"{run_folder(context)}/logs/{target.library}/{experiment(context) or file.experiment}"
+    if file.path != f"{root}/{file.run}/{file.name}":
+        raise RequestError(
+            f"{file.path} lies outside {root}, the only place where this version looks",
+            f"put it into a run folder there, for example {root}/imported/model_0.pt",
+        )
+    return ("--resume", "--load_run", _exactly(file.run), "--checkpoint", _exactly(file.name))
+
+
+def _exactly(name: str) -> str:
+    """Return a regular expression that matches ``name`` alone; 2.x matches prefixes."""
+    return f"^{re.escape(name)}$"
+
+
+def _pretrained(context: Context) -> Part:
+    if context.request.action == "train":
+        raise RequestError(
+            "a published checkpoint cannot be trained on by its name",
+            "play it once with --checkpoint pretrained, then pass the file that is cached in .pretrained_checkpoints",
+        )
+    if context.old:
+        return Part(words=("--use_pretrained_checkpoint",))
+    return Part(words=("--checkpoint", "pretrained"))
+
+
+def _remote(context: Context, name: str) -> Part:
+    if context.old or context.target.library != "rsl_rl":
+        raise RequestError(
+            "a Weights & Biases run can be loaded by rsl_rl of Isaac Lab 3.0 alone", "download the file and pass its path"
+        )
+    return Part(words=("--checkpoint", name))
+
+
+def _resume_truth(context: Context) -> Part:
+    if context.request.action != "train" or context.target.library != "skrl":
+        return NOTHING
+    return Part(
+        findings=(
+            Finding(
+                code="skrl-resume",
+                level="warning",
+                message="skrl loads the weights alone: optimizer, iteration and schedule start anew",
+                hint="count the iterations yourself with --max-iterations",
+            ),
+        )
+    )
+
+
+def run_name(context: Context) -> Part:
+    """Hand the run's name over where the library has a place for it, else keep it as spark-rl's own label."""
+    name = context.request.run_name
+    if name is None:
+        return NOTHING
+    target = context.target
+    place = target.profile.run_name(target.library)
+    if place is None:
+        return Part(reasons=because("run_name", f"{target.library} has no place for it: kept as spark-rl's own label"))
+    if place.startswith("--"):
+        return Part(words=(place, name))
+    return Part(overrides=(f"{place}{name}",))

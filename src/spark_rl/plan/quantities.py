@@ -1,0 +1,115 @@
+"""Counts, seeds and devices, and the arithmetic that a library insists on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spark_rl.errors import RequestError
+from spark_rl.model import Finding
+from spark_rl.plan.parts import NOTHING, Part, because
+
+if TYPE_CHECKING:
+    from spark_rl.plan.parts import Context
+
+_HORIZON = "agent.params.config.horizon_length"
+_MINIBATCH = "agent.params.config.minibatch_size"
+
+
+def counts(context: Context) -> Part:
+    """Pass the env count, the seed and the iterations on.
+
+    Raises:
+        RequestError: This version's play has no ``--seed``, or a number makes no sense.
+    """
+    request = context.request
+    for name, value in (("--num-envs", request.num_envs), ("--max-iterations", request.max_iterations)):
+        if value is not None and value < 1:
+            raise RequestError(f"{name} must be at least 1, not {value}", "leave it out for the task's own number")
+    if request.seed is not None and request.action == "play" and not context.target.profile.play_takes_seed:
+        raise RequestError(
+            f"play of Isaac Lab {context.facts.installation.version} has no --seed", "leave it out, or use 2.2.1 or newer"
+        )
+    given = (
+        ("--num_envs", request.num_envs),
+        ("--seed", request.seed),
+        ("--max_iterations", request.max_iterations),
+    )
+    return Part(words=tuple(word for name, value in given if value is not None for word in (name, str(value))))
+
+
+def device(context: Context) -> Part:
+    """Put simulation and agent on one device: ``--device`` alone moves the simulation only.
+
+    Raises:
+        RequestError: This version's play cannot move the agent to the device that was asked for.
+    """
+    asked = context.request.device
+    chosen = asked or ("cpu" if not context.facts.host.gpus and not context.distributed else None)
+    if chosen is None:
+        return NOTHING
+    words, findings = ("--device", chosen), ()
+    reasons = because("device", "asked for" if asked else "this machine has no GPU")
+    if asked is None and context.old:
+        findings = (_NO_GPU,)
+    if chosen in ("cuda", "cuda:0"):
+        return Part(words=words, reasons=reasons)
+    target = context.target
+    if context.request.action == "play" and not target.profile.play_takes_overrides:
+        if asked and target.profile.agent_device_overrides(target.library):
+            raise RequestError(
+                f"play of Isaac Lab {context.facts.installation.version} cannot move {target.library}'s agent to {asked}",
+                "leave --device out, or use Isaac Lab 2.2.1 or newer",
+            )
+        return Part(words=words, reasons=reasons, findings=findings)
+    keys = target.profile.agent_device_overrides(target.library, context.request.action)
+    missing = tuple(f"{key}={chosen}" for key in keys if target.override(key.lstrip("+")) is None)
+    return Part(words=words, overrides=missing, reasons=reasons, findings=findings)
+
+
+_NO_GPU = Finding(
+    code="gpu-missing",
+    level="warning",
+    message="this machine has no NVIDIA GPU that can be seen, and Isaac Sim needs one",
+    hint="check the driver: nvidia-smi",
+)
+
+
+def batches(context: Context) -> Part:
+    """Check rl_games' rule: env count times horizon is a multiple of the minibatch.
+
+    Raises:
+        RequestError: It is not; the hint names the nearest counts and minibatches that are valid.
+    """
+    target = context.target
+    if target.library != "rl_games" or context.request.action != "train":
+        return NOTHING
+    envs = context.request.num_envs or _whole(target.override("env.scene.num_envs")) or target.task.task.num_envs
+    horizon = _whole(target.override(_HORIZON)) or target.agent.horizon
+    minibatch = _whole(target.override(_MINIBATCH)) or target.agent.minibatch
+    if not (envs and horizon and minibatch) or envs * horizon % minibatch == 0:
+        return NOTHING
+    near = " or ".join(f"--num-envs {count}" for count in valid_counts(envs, horizon, minibatch))
+    divisor = valid_minibatch(envs * horizon, minibatch)
+    raise RequestError(
+        f"rl_games needs env count x horizon ({envs} x {horizon} = {envs * horizon}) to be a multiple of its "
+        f"minibatch size, {minibatch}",
+        f"use {near}, or add {_MINIBATCH}={divisor}",
+    )
+
+
+def valid_counts(envs: int, horizon: int, minibatch: int) -> tuple[int, ...]:
+    """Return the nearest env counts below and above ``envs`` whose batch is a multiple of ``minibatch``."""
+    from math import gcd
+
+    step = minibatch // gcd(minibatch, horizon)
+    below = envs // step * step
+    return (below, below + step) if below else (step,)
+
+
+def valid_minibatch(batch: int, minibatch: int) -> int:
+    """Return the largest divisor of ``batch`` that is no larger than ``minibatch``."""
+    return next(size for size in range(min(batch, minibatch), 0, -1) if batch % size == 0)
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None

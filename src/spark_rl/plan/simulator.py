@@ -1,0 +1,242 @@
+"""The child itself: its Python, its environment, and whether it can run the task at all."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from spark_rl.checks import NO_LIBGOMP
+from spark_rl.errors import RequestError
+from spark_rl.model import Finding
+from spark_rl.names import related
+from spark_rl.plan.parts import NOTHING, Part, because, whole_number
+from spark_rl.text import either
+
+if TYPE_CHECKING:
+    from spark_rl.plan.parts import Context
+
+_PHYSICS_KEYS = ("physics", "env.sim.physics")
+_ALIASES = {"newton": "newton_mjwarp", "kamino": "newton_kamino", "physx": "isaacsim_physx"}
+INSTALL_ISAACSIM = "install Isaac Sim: pip install 'spark-rl[isaacsim]'"
+
+
+def physics(context: Context) -> Part:
+    """Refuse a task that needs Isaac Sim on a kit-less installation, naming what would work.
+
+    Raises:
+        RequestError: The task's physics, or the one chosen by override, needs Isaac Sim.
+    """
+    task, installation = context.target.task.task, context.facts.installation
+    if context.old or not installation.kitless:
+        return NOTHING
+    chosen = context.target.override(*_PHYSICS_KEYS)
+    if chosen is not None:
+        chosen = _ALIASES.get(chosen, chosen)
+        if chosen == "isaacsim_physx":
+            raise RequestError(f"physics={chosen} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
+        return NOTHING
+    if task.kitless is not False:
+        return NOTHING
+    raise RequestError(
+        f"{task.id} needs Isaac Sim (PhysX through Kit), and {installation.path} is kit-less", _instead(context)
+    )
+
+
+def _instead(context: Context) -> str:
+    task = context.target.task.task
+    if "newton_mjwarp" in task.physics_options:
+        return f"add physics=newton_mjwarp to run it with Newton, or {INSTALL_ISAACSIM}"
+    alike = related(task.id, context.facts.renames)
+    if alike:
+        return f"{INSTALL_ISAACSIM}; or train {either(alike)}, a different task that runs with Newton"
+    return INSTALL_ISAACSIM
+
+
+def kit_options(context: Context) -> Part:
+    """Refuse options that need Kit on a kit-less installation.
+
+    Raises:
+        RequestError: ``--viz kit``, ``--livestream`` or ``--experience`` was given there.
+    """
+    if context.old or not context.facts.installation.kitless:
+        return NOTHING
+    given = context.target.given
+    for option in ("--livestream", "--experience", "--kit_args"):
+        if given.get(option) not in (None, "-1", "0", ""):
+            raise RequestError(f"{option} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
+    if "kit" in (given.get("--visualizer") or "").split(","):
+        raise RequestError("--viz kit needs Isaac Sim, and this installation has none", "use --viz newton_gl")
+    return NOTHING
+
+
+def preload(context: Context) -> Part:
+    """Preload the system's libgomp on aarch64, where Kit otherwise runs out of static TLS.
+
+    Isaac Sim's aarch64 ``python.sh`` (5.1.0, 6.0.0) replaces LD_PRELOAD by its own; there the interpreter is started
+    through a wrapper, named by PYTHONEXE, that puts the value back.
+    """
+    host = context.facts.host
+    if host.machine not in ("aarch64", "arm64"):
+        return NOTHING
+    inherited = [entry for entry in (host.variable("LD_PRELOAD") or "").replace(":", " ").split() if entry]
+    wanted = [entry for entry in inherited if PurePath(entry).name == "libgomp.so.1"] or [host.libgomp]
+    if wanted[0] is None:
+        return Part(findings=(NO_LIBGOMP,))
+    libgomp = wanted[0]
+    value = ":".join(inherited if libgomp in inherited else [*inherited, libgomp])
+    env = (("LD_PRELOAD", value),) if libgomp not in inherited else ()
+    reasons = because("LD_PRELOAD", "on aarch64 the simulator needs libgomp loaded first") if env else ()
+    python = context.facts.installation.sim_python
+    if python is None or _uses_active(context):
+        return Part(env=env, reasons=reasons)
+    wrapper = (
+        ("PYTHONEXE", context.facts.wrapper),
+        ("SPARK_RL_LD_PRELOAD", value),
+        ("SPARK_RL_PYTHONEXE", host.variable("PYTHONEXE") or python),
+    )
+    return Part(
+        env=env + wrapper,
+        reasons=reasons + because("PYTHONEXE", "this Isaac Sim's python.sh replaces LD_PRELOAD: a wrapper puts it back"),
+    )
+
+
+def environments(context: Context) -> Part:
+    """Hide active environments that lack the simulator: ``isaaclab.sh`` would take its Python from them."""
+    installation = context.facts.installation
+    if installation.kind == "package" or (installation.python is not None and not context.old):
+        return NOTHING
+    unset = tuple(env.variable for env in context.facts.active if not (env.isaacsim or (env.isaaclab and not context.old)))
+    if installation.python is not None:
+        prefix = str(PurePath(installation.python).parent.parent)
+        return Part(env=(("VIRTUAL_ENV", prefix),), unset=tuple(name for name in unset if name != "VIRTUAL_ENV"))
+    reasons = tuple(
+        (f"env_unset {env.variable}", f"{env.path} has no Isaac Sim, and isaaclab.sh would take its Python")
+        for env in context.facts.active
+        if env.variable in unset
+    )
+    return Part(unset=unset, reasons=reasons, findings=_no_simulator(context, unset))
+
+
+def _no_simulator(context: Context, unset: tuple[str, ...]) -> tuple[Finding, ...]:
+    installation = context.facts.installation
+    if not context.old or installation.isaacsim is not None or len(unset) < len(context.facts.active):
+        return ()
+    return (
+        Finding(
+            code="isaacsim-missing",
+            level="warning",
+            message=f"{installation.path} has no _isaac_sim, and no active environment has Isaac Sim",
+            hint=f"ln -s PATH_OF_ISAAC_SIM {installation.path}/_isaac_sim, or activate the environment that has it",
+        ),
+    )
+
+
+def _uses_active(context: Context) -> bool:
+    return any(env.isaacsim for env in context.facts.active) or context.facts.installation.python is not None
+
+
+def assets(context: Context) -> Part:
+    """Point the simulator at its assets; ``auto`` is settled when the run starts, since it asks the network."""
+    wanted, own = context.request.assets, context.facts.host.variable("ISAACSIM_ASSET_ROOT")
+    if wanted == "auto":
+        why = "your ISAACSIM_ASSET_ROOT" if own and not context.old else "auto: settled when the run starts"
+        return Part(reasons=because("assets", why))
+    if wanted == "nvidia":
+        return Part(unset=("ISAACSIM_ASSET_ROOT",), reasons=because("assets", "NVIDIA's host, asked for"))
+    setting = "--/persistent/isaac/asset_root/cloud="
+    folder = context.facts.embedded if wanted == "embedded" else wanted
+    if context.old:
+        if wanted == "embedded":
+            raise RequestError(
+                "the embedded assets are made for Isaac Lab 3.0", "use --assets PATH with a copy of NVIDIA's assets"
+            )
+        if "--kit_args" in context.target.given:
+            raise RequestError("--assets and --kit_args both set Kit's arguments", f"add {setting}{folder} to your --kit_args")
+        return Part(words=(f"--kit_args={setting}{folder}",))
+    return Part(env=(("ISAACSIM_ASSET_ROOT", folder),), reasons=because("assets", f"{wanted}, asked for"))
+
+
+def command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the full argument list: the entry of this installation, then ``words``."""
+    return _old_command(context, words) if context.old else _new_command(context, words)
+
+
+def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
+    request, target = context.request, context.target
+    python = (f"{context.facts.installation.path}/isaaclab.sh", "-p")
+    script = target.profile.script(target.library, request.action)
+    if request.steps is not None:
+        return (*python, *_driver(context), script, *words)
+    return (*python, *_torchrun(context), script, *words)
+
+
+def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
+    request, installation = context.request, context.facts.installation
+    shell = f"{installation.path}/isaaclab.sh"
+    library = ("--rl_library", context.target.library)
+    if request.steps is not None:
+        python = (installation.python,) if installation.python else (shell, "-p")
+        return (*python, *_driver(context), "isaaclab", request.action, *library, *words)
+    entry = (installation.python, "-m", "isaaclab") if installation.python else (shell,)
+    if _starts_ranks(context):
+        count = ("--num_gpus", _ranks(context))
+        return (*entry, "train_multigpu", *library, *count, *(word for word in words if word != "--distributed"))
+    return (*entry, request.action, *library, *words)
+
+
+def _driver(context: Context) -> tuple[str, ...]:
+    return (context.facts.driver, "--steps", str(context.request.steps), "--")
+
+
+def _torchrun(context: Context) -> tuple[str, ...]:
+    if not _starts_ranks(context):
+        return ()
+    return ("-m", "torch.distributed.run", "--nnodes=1", f"--nproc_per_node={_ranks(context)}")
+
+
+def _starts_ranks(context: Context) -> bool:
+    return context.distributed and not context.inside_torchrun
+
+
+def _ranks(context: Context) -> str:
+    """Return the number of ranks as torchrun takes it: a number, or ``gpu`` for one on every visible GPU."""
+    gpus = context.request.gpus
+    if gpus not in (None, "all"):
+        return gpus
+    return str(len(context.facts.host.gpus)) if context.facts.host.gpus else "gpu"
+
+
+def distribution(context: Context) -> Part:
+    """Spread training over GPUs, one rank each.
+
+    Raises:
+        RequestError: The library cannot, or the run is on the CPU.
+    """
+    request, target = context.request, context.target
+    if request.gpus not in (None, "all"):
+        whole_number(str(request.gpus), "--gpus")
+    if not context.distributed:
+        return NOTHING
+    if not target.profile.distributed(target.library):
+        raise RequestError(
+            f"{target.library} of Isaac Lab {context.facts.installation.version} trains on one GPU alone",
+            "leave --gpus out, or use --library skrl or rl_games",
+        )
+    if (request.device or "").startswith("cpu"):
+        raise RequestError("training over several GPUs cannot run with --device cpu", "leave one of the two out")
+    if context.inside_torchrun:
+        why = "inside an outer torchrun (LOCAL_RANK is set): this process is one of its ranks"
+        return Part(words=("--distributed",), reasons=because("distributed", why))
+    return Part(
+        words=("--distributed",),
+        reasons=because("distributed", f"{_ranks(context)} ranks, one GPU each; --num-envs counts per rank"),
+        findings=_too_few_gpus(context),
+    )
+
+
+def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
+    ranks, gpus = _ranks(context), len(context.facts.host.gpus)
+    if ranks.isdecimal() and int(ranks) <= gpus:
+        return ()
+    message = f"{ranks} GPUs were asked for, and this machine has {gpus}" if ranks != "gpu" else "this machine has no GPU"
+    return (Finding(code="gpus-missing", level="error", message=message, hint="see what it has: spark-rl doctor"),)

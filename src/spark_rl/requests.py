@@ -1,0 +1,74 @@
+"""From flags, a recipe and settings to a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_rl import words
+from spark_rl.errors import RequestError
+from spark_rl.model import Request
+from spark_rl.settings import load_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spark_rl.model import Action, Settings
+
+
+def build(
+    action: Action,
+    flags: Mapping[str, Any],
+    *,
+    rest: Sequence[str],
+    passthrough: Sequence[str],
+    recipe: Path | None,
+    settings: Settings,
+    cwd: Path,
+) -> Request:
+    """Return the request; a flag wins over the recipe, the recipe over a setting.
+
+    Args:
+        action: ``train`` or ``play``.
+        flags: The flags by their names in :class:`Request`; None where a flag was not given.
+        rest: The words spark-rl has no option for, in order.
+        passthrough: The words after ``--``.
+        recipe: A recipe file.
+        settings: Every setting.
+        cwd: The working directory.
+
+    Raises:
+        RequestError: No task is named, or the recipe is wrong.
+    """
+    values = _defaults(settings) | (load_recipe(recipe) if recipe else {}) | _given(flags)
+    options, overrides = words.split_overrides(rest)
+    overrides = (*values.pop("overrides", ()), *overrides)
+    values["assets"] = _assets(str(values.get("assets") or "auto"), cwd)
+    if not values.get("task"):
+        raise RequestError("no task was named", "add --task NAME; see the names with: spark-rl list-envs")
+    return Request(
+        action=action, cwd=str(cwd), options=options, overrides=overrides, passthrough=tuple(passthrough), **values
+    )
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _defaults(settings: Settings) -> dict[str, Any]:
+    values = {entry.name: entry.value for entry in settings.entries if entry.name != "isaaclab"}
+    return _given(values)
+
+
+def _assets(text: str, cwd: Path) -> str:
+    """Return ``auto``, ``nvidia``, ``embedded``, or the absolute path of a folder.
+
+    Raises:
+        RequestError: The folder does not exist.
+    """
+    if text in ("auto", "nvidia", "embedded"):
+        return text
+    folder = Path(cwd, Path(text).expanduser())
+    if not folder.is_dir():
+        raise RequestError(f"--assets {text} is no folder", "auto, nvidia, embedded, or the folder that holds Isaac/")
+    return str(folder)

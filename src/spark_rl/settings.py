@@ -1,0 +1,122 @@
+"""Settings and recipes: TOML files, SPARK_RL_* variables and flags, each value with where it comes from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from spark_rl.errors import RequestError
+from spark_rl.model import Setting, Settings
+from spark_rl.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE = "spark-rl.toml"
+
+KEYS: Mapping[str, type] = {
+    "isaaclab": str,
+    "library": str,
+    "device": str,
+    "headless": bool,
+    "assets": str,
+}
+"""Settings a file or SPARK_RL_<KEY> may hold: the Isaac Lab to use and defaults of the flags of the same name."""
+
+RECIPE_KEYS: Mapping[str, type] = {
+    "task": str,
+    "library": str,
+    "algorithm": str,
+    "num_envs": int,
+    "max_iterations": int,
+    "seed": int,
+    "device": str,
+    "headless": bool,
+    "video": bool,
+    "run_name": str,
+    "checkpoint": str,
+    "overrides": list,
+}
+"""What a recipe may say; each key means what the flag of that name means."""
+
+
+def user_file() -> Path:
+    """Return the settings file of the user's config folder (``~/.config/spark-rl/spark-rl.toml`` on Linux)."""
+    return platformdirs.user_config_path("spark-rl") / FILE
+
+
+def project_file(cwd: Path) -> Path | None:
+    """Return the nearest ``spark-rl.toml`` in ``cwd`` or above it."""
+    return next((folder / FILE for folder in (cwd, *cwd.parents) if (folder / FILE).is_file()), None)
+
+
+def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings; later sources win: project file, user's file, environment.
+
+    Raises:
+        RequestError: A file is unreadable, or holds an unknown key or a value of the wrong type.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Setting] = {name: Setting(name=name, value=None, source="default") for name in KEYS}
+    for file in (project_file(cwd), user_file()):
+        if file is not None and file.is_file():
+            for name, value in read_toml(file, KEYS).items():
+                values[name] = Setting(name=name, value=value, source=str(file))
+    for name, kind in KEYS.items():
+        variable = f"SPARK_RL_{name.upper()}"
+        if environ.get(variable):
+            values[name] = Setting(name=name, value=_from_text(environ[variable], kind, variable), source=variable)
+    return Settings(entries=tuple(values.values()))
+
+
+def load_recipe(file: Path) -> dict[str, Any]:
+    """Read a recipe.
+
+    Raises:
+        RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
+    """
+    recipe = read_toml(file, RECIPE_KEYS)
+    words = recipe.get("overrides", [])
+    if not all(isinstance(word, str) and "=" in word or str(word).startswith("~") for word in words):
+        raise RequestError(f"overrides in {file} is not a list of KEY=VALUE texts", 'overrides = ["env.decimation=4"]')
+    return recipe
+
+
+def read_toml(file: Path, keys: Mapping[str, type]) -> dict[str, Any]:
+    """Read a flat TOML file whose keys and types are known.
+
+    Raises:
+        RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
+    """
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file} cannot be read: {_reason(error)}", "give the path of a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError(f"{file} is not valid TOML: {error}", 'write one key = "value" a line') from error
+    for name, value in document.items():
+        if name not in keys:
+            raise RequestError(f"{file} has an unknown key: {name}", did_you_mean(name, keys, "known keys"))
+        if type(value) is not keys[name]:
+            raise RequestError(f"{name} in {file} must be {_NAMES[keys[name]]}", f"it holds {value!r}")
+    return document
+
+
+_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _from_text(text: str, kind: type, variable: str) -> str | bool:
+    if kind is not bool:
+        return text
+    if text.lower() not in _WORDS:
+        raise RequestError(f"{variable} must be true or false, not {text!r}", f"{variable}=1 or {variable}=0")
+    return _WORDS[text.lower()]
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
