@@ -39,7 +39,10 @@ CARTPOLE = """
     )
 """
 FILES = (
-    ("isaaclab_tasks/direct/cartpole/agents/skrl.yaml", "{agent: {class: PPO, rollouts: 32}, trainer: {timesteps: 4800}}"),
+    (
+        "isaaclab_tasks/direct/cartpole/agents/skrl.yaml",
+        "{agent: {class: PPO, rollouts: 32}, trainer: {timesteps: 4800}}",
+    ),
     (
         "isaaclab_tasks/direct/cartpole/agents/skrl_ippo.yaml",
         "{agent: {class: IPPO, rollouts: 16, experiment: {directory: cartpole}}}",
@@ -100,9 +103,7 @@ def test_a_registration_becomes_a_task() -> None:
 
 def test_agent_configs_come_plain_first_with_the_figures_of_their_files() -> None:
     (task,) = scanned(CARTPOLE, *FILES).tasks
-    facts = [
-        (a.entry_point, a.algorithm, a.experiment, a.max_iterations, a.horizon, a.minibatch) for a in task.agents
-    ]
+    facts = [(a.entry_point, a.algorithm, a.experiment, a.max_iterations, a.horizon, a.minibatch) for a in task.agents]
     assert facts == [
         ("rsl_rl_cfg_entry_point", "PPO", "cartpole_direct", 300, 16, None),
         ("rsl_rl_with_symmetry_cfg_entry_point", "PPO", "cartpole_direct", 300, 16, None),
@@ -125,22 +126,49 @@ def test_the_plain_skrl_key_of_an_amp_task_is_amp_because_its_config_says_so() -
     assert task.algorithms("rsl_rl") == ("Distillation",)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        'for name in ("A", "B"):\n    gym.register(id=f"Isaac-{name}-v0", entry_point="m:E")',
-        'TABLE = {"A": 1, "B": 2}\nfor name, _ in TABLE.items():\n    gym.register(id="Isaac-" + name + "-v0")',
-        'def add(name, version="v0"):\n    gym.register(id=f"Isaac-{name}-{version}")\nadd("A")\nadd(name="B")',
-        'from gymnasium import register as r\nfrom gymnasium import register\nregister("Isaac-A-v0")\nregister("Isaac-B-v0")',
-        'try:\n    gym.register(id="Isaac-A-v0")\nexcept ImportError:\n    pass\nif True:\n    gym.register(id="Isaac-B-v0")',
-        "from gymnasium.envs.registration import EnvSpec, registry\n"
-        'registry.update({"Isaac-A-v0": EnvSpec(id="Isaac-A-v0")})\n'
-        'registry["Isaac-B-v0"] = EnvSpec("Isaac-B-v0", entry_point="m:E")',
-        'COMMON = {"default_agent": "skrl"}\n'
-        'for n in ["A", "B"]:\n    gym.register(id=f"Isaac-{n}-v0", kwargs={**COMMON, "x": 1})',
-    ],
-    ids=["loop", "table", "function", "imported", "try", "spec", "spread"],
-)
+WRITTEN = {
+    "loop": """
+        for name in ("A", "B"):
+            gym.register(id=f"Isaac-{name}-v0", entry_point="m:E")
+    """,
+    "table": """
+        TABLE = {"A": 1, "B": 2}
+        for name, _ in TABLE.items():
+            gym.register(id="Isaac-" + name + "-v0")
+    """,
+    "function": """
+        def add(name, version="v0"):
+            gym.register(id=f"Isaac-{name}-{version}")
+        add("A")
+        add(name="B")
+    """,
+    "imported name": """
+        from gymnasium import register
+        register("Isaac-A-v0")
+        register("Isaac-B-v0")
+    """,
+    "try and if": """
+        try:
+            gym.register(id="Isaac-A-v0")
+        except ImportError:
+            pass
+        if True:
+            gym.register(id="Isaac-B-v0")
+    """,
+    "EnvSpec": """
+        from gymnasium.envs.registration import EnvSpec, registry
+        registry.update({"Isaac-A-v0": EnvSpec(id="Isaac-A-v0")})
+        registry["Isaac-B-v0"] = EnvSpec("Isaac-B-v0", entry_point="m:E")
+    """,
+    "common arguments": """
+        COMMON = {"default_agent": "skrl"}
+        for name in ["A", "B"]:
+            gym.register(id=f"Isaac-{name}-v0", kwargs={**COMMON, "x": 1})
+    """,
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 def test_registrations_are_found_however_they_are_written(text: str) -> None:
     found = scanned(text)
     assert ids(found) == ("Isaac-A-v0", "Isaac-B-v0")
@@ -203,53 +231,64 @@ def test_twins_and_replacements_are_linked() -> None:
 ENV = """
     gym.register(id="A", kwargs={"env_cfg_entry_point": f"{__name__}.env:EnvCfg"})
 """
-BASE = "class BaseCfg(DirectRLEnvCfg):\n    scene: SceneCfg = SceneCfg(num_envs=4096)\n"
+BASE = """
+class BaseCfg(DirectRLEnvCfg):
+    scene: SceneCfg = SceneCfg(num_envs=4096)
+
+class HalvedCfg(BaseCfg):
+    def __post_init__(self):
+        super().__post_init__()
+        self.scene.num_envs = 2
+
+class SeeingCfg(BaseCfg):
+    camera: TiledCameraCfg = make("rgb")
+
+class SeeingSceneCfg:
+    eye = sensors.CameraCfg()
+"""
+
+
+def env_cfg(base: str, body: str = "pass", after: str = "") -> Task:
+    """Return the task whose env config is this class; ``after`` stands in its post-init."""
+    function = f"\n    def __post_init__(self):\n        {after}" if after else ""
+    text = f"{BASE}\nclass EnvCfg({base}):\n    {body}{function}\n"
+    (task,) = scan([(INIT, HEAD + dedent(ENV)), ("isaaclab_tasks/direct/cartpole/env.py", text)]).tasks
+    return task
 
 
 @pytest.mark.parametrize(
-    ("body", "num_envs"),
+    ("task", "num_envs"),
     [
-        ("class EnvCfg(BaseCfg):\n    pass", 4096),
-        ("class EnvCfg(BaseCfg):\n    scene = SceneCfg(num_envs=8)", 8),
-        ("class EnvCfg(BaseCfg):\n    def __post_init__(self):\n        self.scene.num_envs = 50", 50),
-        ("class EnvCfg(BaseCfg):\n    def __post_init__(self):\n        self.scene = SceneCfg(num_envs=7)", 7),
-        ("class EnvCfg(BaseCfg):\n    def __post_init__(self):\n        if fast:\n            self.scene.num_envs = 5", None),
-        ("class EnvCfg(BaseCfg):\n    def __post_init__(self):\n        self.scene.num_envs //= 2", None),
-        ("class EnvCfg(BaseCfg):\n    scene = preset(default=SceneCfg(num_envs=8))", None),
-        ("class EnvCfg(Unknown):\n    pass", None),
-        (
-            "class Mid(BaseCfg):\n    def __post_init__(self):\n        self.scene.num_envs = 2\n"
-            "class EnvCfg(Mid):\n    def __post_init__(self):\n        pass",
-            4096,
-        ),
-        (
-            "class Mid(BaseCfg):\n    def __post_init__(self):\n        self.scene.num_envs = 2\n"
-            "class EnvCfg(Mid):\n    scene = SceneCfg(num_envs=8)",
-            2,
-        ),
+        (env_cfg("BaseCfg"), 4096),
+        (env_cfg("BaseCfg", "scene = SceneCfg(num_envs=8)"), 8),
+        (env_cfg("BaseCfg", after="self.scene.num_envs = 50"), 50),
+        (env_cfg("BaseCfg", after="self.scene = SceneCfg(num_envs=7)"), 7),
+        (env_cfg("BaseCfg", after="self.scene = make()"), None),
+        (env_cfg("BaseCfg", after="if fast: self.scene.num_envs = 5"), None),
+        (env_cfg("BaseCfg", after="self.scene.num_envs //= 2"), None),
+        (env_cfg("BaseCfg", "scene = make(num_envs=8)(1)"), None),
+        (env_cfg("Unknown"), None),
+        (env_cfg("HalvedCfg"), 2),
+        (env_cfg("HalvedCfg", "scene = SceneCfg(num_envs=8)"), 2),
+        (env_cfg("HalvedCfg", after="super().__post_init__()"), 2),
+        (env_cfg("HalvedCfg", after="self.x = 1"), 4096),
     ],
 )
-def test_num_envs_is_what_python_would_make_of_the_class(body: str, num_envs: int | None) -> None:
-    (task,) = scanned(ENV, ("isaaclab_tasks/direct/cartpole/env.py", BASE + body)).tasks
+def test_num_envs_is_what_python_would_make_of_the_class(task: Task, num_envs: int | None) -> None:
     assert task.num_envs == num_envs
 
 
 @pytest.mark.parametrize(
-    ("body", "cameras"),
+    ("task", "cameras"),
     [
-        ("class EnvCfg(BaseCfg):\n    camera: TiledCameraCfg = make('rgb')", True),
-        ("class SceneCfg:\n    eye = sensors.CameraCfg()\nclass EnvCfg:\n    scene = SceneCfg(num_envs=1)", True),
-        ("class EnvCfg(BaseCfg):\n    def __post_init__(self):\n        self.scene.eye = CameraCfg()", True),
-        ("class EnvCfg(BaseCfg):\n    view = PinholeCameraCfg()", False),
-        (
-            "class Seeing(BaseCfg):\n    camera = CameraCfg()\n"
-            "class EnvCfg(Seeing):\n    def __post_init__(self):\n        self.camera = None",
-            False,
-        ),
+        (env_cfg("SeeingCfg"), True),
+        (env_cfg("BaseCfg", "scene = SeeingSceneCfg(num_envs=1)"), True),
+        (env_cfg("BaseCfg", after="self.scene.eye = CameraCfg()"), True),
+        (env_cfg("BaseCfg", "view = PinholeCameraCfg()"), False),
+        (env_cfg("SeeingCfg", after="self.camera = None"), False),
     ],
 )
-def test_cameras_are_seen_in_the_config_and_its_scene(body: str, cameras: bool) -> None:
-    (task,) = scanned(ENV, ("isaaclab_tasks/direct/cartpole/env.py", BASE + body)).tasks
+def test_cameras_are_seen_in_the_config_and_its_scene(task: Task, *, cameras: bool) -> None:
     assert task.cameras is cameras
 
 

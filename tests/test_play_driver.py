@@ -113,6 +113,8 @@ def launch_simulation():
         raise
     finally:
         print("launcher closed with", code, flush=True)
+        if "kit" in sys.argv:
+            os._exit(code)
 
 
 def cli():
@@ -188,6 +190,8 @@ def main():
         if env.unwrapped.count == clip:
             break
     env.close()
+    if "exits-7" in sys.argv:
+        raise SystemExit(7)
 
 
 if __name__ == "__main__":
@@ -301,8 +305,9 @@ def test_a_multi_agent_return_is_the_teams_and_ends_with_the_last_agent(world: W
 
 
 def test_success_rate_weighs_episodes_and_ignores_stale_extras(world: World) -> None:
-    assert world.play(3, "success")[0] == 0
-    assert world.read()["success_rate"] == pytest.approx((0.25 + 1.0 + 0.25) / 3)
+    assert world.play(3, "success", steps=12)[0] == 0
+    # Ends: 0.25 at 3, 6 and 9; 1.0 at 4 and 8; both environments at 12.
+    assert world.read()["success_rate"] == pytest.approx((3 * 0.25 + 2 * 1.0 + 2 * 1.0) / 7)
 
 
 def test_a_reward_that_is_not_a_number_stays_json(world: World) -> None:
@@ -386,6 +391,19 @@ def test_a_play_without_a_step_fails_in_one_line(world: World, generation: int) 
     assert err.count("\n") == 1
     assert err.startswith("play ended without a single env step")
     assert not world.result.exists()
+
+
+@pytest.mark.parametrize(("words", "ended"), [((), "steps"), (("clip=5",), "early")])
+def test_the_result_is_written_before_a_kit_that_ends_the_process(
+    world: World, words: tuple[str, ...], ended: str
+) -> None:
+    assert world.play(3, "kit", *words)[0] == 0
+    assert world.read()["ended"] == ended
+
+
+def test_nothing_after_the_last_step_changes_the_exit_code(world: World) -> None:
+    assert world.play(2, "exits-7")[0] == 0
+    assert world.read()["ended"] == "steps"
 
 
 def test_a_failing_close_does_not_spoil_a_finished_play(world: World) -> None:

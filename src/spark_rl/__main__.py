@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 - whatever is left is our bug, and says where its trace is
+    except Exception as error:
         return render.bug(error, as_json=as_json)
 
 

@@ -94,7 +94,9 @@ def of_task(
     A run that names its task (3.0) is taken at its word; another counts by its experiment folder. skrl's run folders
     carry the algorithm, and a policy of another algorithm cannot be loaded.
     """
-    mine = (f for f in files if (f.task == task_id if f.task else experiment is not None and f.experiment == experiment))
+    mine = (
+        f for f in files if (f.task == task_id if f.task else experiment is not None and f.experiment == experiment)
+    )
     if library != "skrl":
         return tuple(mine)
     marker = f"_{algorithm.lower()}_"

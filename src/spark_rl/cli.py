@@ -209,7 +209,12 @@ def call(argv: Sequence[str]) -> int:
 
 def _options(command: Any) -> Iterable[str]:
     """Return every spelling of every option."""
-    return {name for sub in command.commands.values() for param in sub.params for name in (*param.opts, *param.secondary_opts)}
+    return {
+        name
+        for sub in command.commands.values()
+        for param in sub.params
+        for name in (*param.opts, *param.secondary_opts)
+    }
 
 
 def _usage_error(error: TyperException, command: Any) -> RequestError:

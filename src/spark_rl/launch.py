@@ -111,7 +111,7 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
     """
     if request.assets != "auto" or _has_own_assets(decided, facts) or network.answers():
         return decided
-    if decided.isaaclab.generation >= 3 and assets.covers(decided.task.task.id):  # noqa: PLR2004
+    if decided.isaaclab.generation >= 3 and assets.covers(decided.task.task.id):
         note = Finding(
             code="assets-embedded",
             level="note",
@@ -126,7 +126,7 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
 
 
 def _has_own_assets(decided: Plan, facts: Facts) -> bool:
-    if decided.isaaclab.generation < 3:  # noqa: PLR2004
+    if decided.isaaclab.generation < 3:
         return any("asset_root" in word for word in decided.argv)
     return facts.host.variable("ISAACSIM_ASSET_ROOT") is not None
 

@@ -118,7 +118,8 @@ class Host:
     """Facts of the machine a plan is for: ``probe`` here, or a ``doctor --json`` document from there.
 
     Memory is in MiB. ``libgomp`` is the path of the system's libgomp.so.1, None when it is absent. ``display`` and
-    ``gl`` (the GL and EGL libraries that record videos) are None when nobody looked. ``environ`` holds the few variables that decide something, as the caller has them.
+    ``gl`` (the GL and EGL libraries that record videos) are None when nobody looked. ``environ`` holds the few
+    variables that decide something, as the caller has them.
     """
 
     machine: str
@@ -182,10 +183,10 @@ class ActiveEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFile:
-    """A checkpoint on disk: ``run`` is its run folder's name, ``name`` the path below it, ``path`` absolute,
-    ``modified`` in seconds since the epoch, ``size`` in bytes.
+    """A checkpoint on disk.
 
-    ``task`` is what the run's own manifest names (3.0), None where there is none.
+    ``run`` is its run folder's name, ``name`` the path below it, ``path`` absolute, ``modified`` in seconds since the
+    epoch, ``size`` in bytes. ``task`` is what the run's own manifest names (3.0), None where there is none.
     """
 
     path: str

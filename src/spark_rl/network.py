@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import urllib.error
-import urllib.request
 
 ASSET_HOST = "https://omniverse-content-production.s3-us-west-2.amazonaws.com"
 """Host of Isaac Lab's default asset root (``isaaclab.utils.assets`` of 2.x and 3.0)."""
@@ -17,6 +15,9 @@ def answers(url: str = ASSET_HOST, timeout_s: float = TIMEOUT_S) -> bool:
 
     The question runs in a thread of its own: looking a name up has no time limit of its own.
     """
+    import urllib.error
+    import urllib.request
+
     answered = threading.Event()
 
     def ask() -> None:

@@ -44,7 +44,9 @@ def write_wrapper(path: Path) -> None:
         Path(file.name).chmod(stat.S_IRWXU)
         Path(file.name).replace(path)
     except OSError as error:
-        raise CheckError(f"{path} cannot be written: {error.strerror}", "set XDG_CACHE_HOME to a writable folder") from error
+        raise CheckError(
+            f"{path} cannot be written: {error.strerror}", "set XDG_CACHE_HOME to a writable folder"
+        ) from error
 
 
 def _private_folder() -> Path:

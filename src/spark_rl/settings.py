@@ -12,6 +12,7 @@ import platformdirs
 from spark_rl.errors import RequestError
 from spark_rl.model import Setting, Settings
 from spark_rl.text import did_you_mean
+from spark_rl.words import is_override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ def load_recipe(file: Path) -> dict[str, Any]:
     """
     recipe = read_toml(file, RECIPE_KEYS)
     words = recipe.get("overrides", [])
-    if not all(isinstance(word, str) and "=" in word or str(word).startswith("~") for word in words):
+    if not all(isinstance(word, str) and is_override(word) for word in words):
         raise RequestError(f"overrides in {file} is not a list of KEY=VALUE texts", 'overrides = ["env.decimation=4"]')
     return recipe
 

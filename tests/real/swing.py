@@ -55,7 +55,8 @@ def linear_model(model: Model) -> Any:
     count = 1 + len(model["rods"])
     unit, mass, stiffness = np.eye(count), np.diag(model["armature"]).astype(float), np.zeros((count, count))
     mass[0, 0] += model["cart"]
-    hinge, above = unit[0], []
+    hinge = unit[0]
+    above: list[tuple[float, Any]] = []
     for index, (weight, length, centre, inertia) in enumerate(model["rods"], 1):
         turn = (np.arange(count) >= 1) & (np.arange(count) <= index)
         sideways = hinge + centre * turn

@@ -262,8 +262,6 @@ class Play:
         return self._verdict(code)
 
     def _verdict(self, code: int | str | None) -> int | str | None:
-        if self.complete:
-            return 0
         if not self.played and code in (0, None):
             _complain_of_no_step()
             return 1

@@ -52,13 +52,15 @@ def resolve(request: Request, facts: Facts) -> tuple[Request, Target]:
         RequestError: The request cannot be meant, or this installation cannot run it.
     """
     installation = facts.installation
-    if installation.kind == "package" and installation.generation < 3:  # noqa: PLR2004
+    if installation.kind == "package" and installation.generation < 3:
         raise RequestError(
             f"the Isaac Lab {installation.version} package in {installation.path} has no train and play scripts",
             "name a checkout of that version with --isaaclab PATH",
         )
     profile, warning = profiles.profile(installation.version)
-    task = names.resolve(request.task, request.action, facts.catalog, installation.generation, facts.renames)
+    # 3.0's --train_env_cfg means that play keeps the training configuration: on 2.x, the training id.
+    action = "train" if "--train_env_cfg" in request.options else request.action
+    task = names.resolve(request.task, action, facts.catalog, installation.generation, facts.renames)
     library, library_why = choice.choose_library(request.library, task.task)
     request, tokens = _absorb(request)
     translation = profile.translate(library, request.action, tokens, request.overrides)
@@ -136,9 +138,7 @@ def _windowed(request: Request, translation: profiles.Translation) -> tuple[Requ
     return request, options
 
 
-def _algorithm(
-    request: Request, task: Task, library: str, entry_point: str | None
-) -> tuple[str, str, AgentConfig]:
+def _algorithm(request: Request, task: Task, library: str, entry_point: str | None) -> tuple[str, str, AgentConfig]:
     """Return the algorithm, why, and the agent config; a named agent config decides unless an algorithm is named."""
     if entry_point is None or request.algorithm is not None:
         algorithm, why = choice.choose_algorithm(request.algorithm, task, library)
@@ -164,7 +164,9 @@ def _presets(presets: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str,
     own = next((word for word in overrides if word.startswith("presets=")), None)
     if own is not None and any(word.startswith("presets=") for word in presets):
         wanted = ",".join(word.partition("=")[2] for word in (*presets, own) if word.startswith("presets="))
-        raise RequestError(f"the old task name already means {' '.join(presets)}", f"use the new name and presets={wanted}")
+        raise RequestError(
+            f"the old task name already means {' '.join(presets)}", f"use the new name and presets={wanted}"
+        )
     return presets
 
 

@@ -32,8 +32,10 @@ def choose_library(asked: str | None, task: Task) -> tuple[str, str]:
         )
     if asked is not None and asked not in task.libraries:
         raise RequestError(
-            f"{asked} has no agent config for {task.id}", f"use --library {either(task.libraries)}, which have one"
-            if len(task.libraries) > 1 else f"use --library {task.libraries[0]}, which has one",
+            f"{asked} has no agent config for {task.id}",
+            f"use --library {either(task.libraries)}, which have one"
+            if len(task.libraries) > 1
+            else f"use --library {task.libraries[0]}, which has one",
         )
     if asked is not None:
         return asked, "asked for"

@@ -77,7 +77,7 @@ class Context:
     @property
     def old(self) -> bool:
         """Whether this is Isaac Lab 2.x."""
-        return self.facts.installation.generation < 3  # noqa: PLR2004
+        return self.facts.installation.generation < 3
 
     @property
     def distributed(self) -> bool:

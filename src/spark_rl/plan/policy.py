@@ -45,11 +45,13 @@ def checkpoint(context: Context) -> Part:
     if choice is None:
         return _missing(context, name)
     note = f" ({choice.note})" if choice.note else ""
-    return join((
-        Part(words=_hand_over(context, choice.file)),
-        Part(reasons=because("checkpoint", f"{name}: {choice.file.path}{note}")),
-        _resume_truth(context),
-    ))
+    return join(
+        (
+            Part(words=_hand_over(context, choice.file)),
+            Part(reasons=because("checkpoint", f"{name}: {choice.file.path}{note}")),
+            _resume_truth(context),
+        )
+    )
 
 
 def _choose(context: Context, name: str) -> Choice | None:
@@ -148,7 +150,8 @@ def _pretrained(context: Context) -> Part:
 def _remote(context: Context, name: str) -> Part:
     if context.old or context.target.library != "rsl_rl":
         raise RequestError(
-            "a Weights & Biases run can be loaded by rsl_rl of Isaac Lab 3.0 alone", "download the file and pass its path"
+            "a Weights & Biases run can be loaded by rsl_rl of Isaac Lab 3.0 alone",
+            "download the file and pass its path",
         )
     return Part(words=("--checkpoint", name))
 

@@ -27,7 +27,8 @@ def counts(context: Context) -> Part:
             raise RequestError(f"{name} must be at least 1, not {value}", "leave it out for the task's own number")
     if request.seed is not None and request.action == "play" and not context.target.profile.play_takes_seed:
         raise RequestError(
-            f"play of Isaac Lab {context.facts.installation.version} has no --seed", "leave it out, or use 2.2.1 or newer"
+            f"play of Isaac Lab {context.facts.installation.version} has no --seed",
+            "leave it out, or use 2.2.1 or newer",
         )
     given = (
         ("--num_envs", request.num_envs),
@@ -47,17 +48,16 @@ def device(context: Context) -> Part:
     chosen = asked or ("cpu" if not context.facts.host.gpus and not context.distributed else None)
     if chosen is None:
         return NOTHING
-    words, findings = ("--device", chosen), ()
+    words = ("--device", chosen)
     reasons = because("device", "asked for" if asked else "this machine has no GPU")
-    if asked is None and context.old:
-        findings = (_NO_GPU,)
+    findings = (_NO_GPU,) if asked is None and context.old else ()
     if chosen in ("cuda", "cuda:0"):
         return Part(words=words, reasons=reasons)
     target = context.target
     if context.request.action == "play" and not target.profile.play_takes_overrides:
         if asked and target.profile.agent_device_overrides(target.library):
             raise RequestError(
-                f"play of Isaac Lab {context.facts.installation.version} cannot move {target.library}'s agent to {asked}",
+                f"play of Isaac Lab {context.facts.installation.version} leaves {target.library}'s agent on cuda:0",
                 "leave --device out, or use Isaac Lab 2.2.1 or newer",
             )
         return Part(words=words, reasons=reasons, findings=findings)

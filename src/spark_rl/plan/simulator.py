@@ -79,12 +79,11 @@ def preload(context: Context) -> Part:
     if host.machine not in ("aarch64", "arm64"):
         return NOTHING
     inherited = [entry for entry in (host.variable("LD_PRELOAD") or "").replace(":", " ").split() if entry]
-    wanted = [entry for entry in inherited if PurePath(entry).name == "libgomp.so.1"] or [host.libgomp]
-    if wanted[0] is None:
+    present = any(PurePath(entry).name == "libgomp.so.1" for entry in inherited)
+    if not present and host.libgomp is None:
         return Part(findings=(NO_LIBGOMP,))
-    libgomp = wanted[0]
-    value = ":".join(inherited if libgomp in inherited else [*inherited, libgomp])
-    env = (("LD_PRELOAD", value),) if libgomp not in inherited else ()
+    value = ":".join(inherited if present else [*inherited, str(host.libgomp)])
+    env = () if present else (("LD_PRELOAD", value),)
     reasons = because("LD_PRELOAD", "on aarch64 the simulator needs libgomp loaded first") if env else ()
     python = context.facts.installation.sim_python
     if python is None or _uses_active(context):
@@ -96,7 +95,8 @@ def preload(context: Context) -> Part:
     )
     return Part(
         env=env + wrapper,
-        reasons=reasons + because("PYTHONEXE", "this Isaac Sim's python.sh replaces LD_PRELOAD: a wrapper puts it back"),
+        reasons=reasons
+        + because("PYTHONEXE", "this Isaac Sim's python.sh replaces LD_PRELOAD: a wrapper puts it back"),
     )
 
 
@@ -105,7 +105,9 @@ def environments(context: Context) -> Part:
     installation = context.facts.installation
     if installation.kind == "package" or (installation.python is not None and not context.old):
         return NOTHING
-    unset = tuple(env.variable for env in context.facts.active if not (env.isaacsim or (env.isaaclab and not context.old)))
+    unset = tuple(
+        env.variable for env in context.facts.active if not (env.isaacsim or (env.isaaclab and not context.old))
+    )
     if installation.python is not None:
         prefix = str(PurePath(installation.python).parent.parent)
         return Part(env=(("VIRTUAL_ENV", prefix),), unset=tuple(name for name in unset if name != "VIRTUAL_ENV"))
@@ -151,7 +153,9 @@ def assets(context: Context) -> Part:
                 "the embedded assets are made for Isaac Lab 3.0", "use --assets PATH with a copy of NVIDIA's assets"
             )
         if "--kit_args" in context.target.given:
-            raise RequestError("--assets and --kit_args both set Kit's arguments", f"add {setting}{folder} to your --kit_args")
+            raise RequestError(
+                "--assets and --kit_args both set Kit's arguments", f"add {setting}{folder} to your --kit_args"
+            )
         return Part(words=(f"--kit_args={setting}{folder}",))
     return Part(env=(("ISAACSIM_ASSET_ROOT", folder),), reasons=because("assets", f"{wanted}, asked for"))
 
@@ -238,5 +242,7 @@ def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
     ranks, gpus = _ranks(context), len(context.facts.host.gpus)
     if ranks.isdecimal() and int(ranks) <= gpus:
         return ()
-    message = f"{ranks} GPUs were asked for, and this machine has {gpus}" if ranks != "gpu" else "this machine has no GPU"
+    message = (
+        f"{ranks} GPUs were asked for, and this machine has {gpus}" if ranks != "gpu" else "this machine has no GPU"
+    )
     return (Finding(code="gpus-missing", level="error", message=message, hint="see what it has: spark-rl doctor"),)

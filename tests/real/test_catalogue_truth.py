@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from spark_rl import catalogues
+from spark_rl.scanning import Scan, scan
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+pytestmark = pytest.mark.real
+
+SITE = Path(sysconfig.get_paths()["purelib"])
+WHEEL_VERSION = "2.3.2.post1"
+
+
+def maker() -> ModuleType:
+    """Return the script that makes the shipped catalogues, as a module."""
+    path = Path(__file__).parents[2] / "scripts" / "make_catalogue.py"
+    spec = importlib.util.spec_from_file_location("make_catalogue", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def live() -> dict[str, dict[str, Any]]:
+    """What Isaac Lab itself registers and resolves."""
+    facts: dict[str, dict[str, Any]] = maker().resolved(sys.executable)
+    return facts
+
+
+@pytest.fixture(scope="module")
+def scanned() -> Scan:
+    return scan(catalogues.read_sources(SITE))
+
+
+def test_the_scan_finds_what_isaac_lab_registers(live: dict[str, dict[str, Any]], scanned: Scan) -> None:
+    assert scanned.undecided == ()
+    assert {task.id for task in scanned.tasks} == set(live)
+    assert len(live) == 142
+    for task in scanned.tasks:
+        keys = set(live[task.id]["kwargs"])
+        assert {agent.entry_point for agent in task.agents} == {key for key in keys if key in live[task.id]["agents"]}
+        assert (task.env_cfg is not None) == ("env_cfg_entry_point" in keys)
+        assert (task.default_agent is not None) == ("default_agent" in keys)
+        assert (task.replaced_by is not None) == ("deprecated" in keys)
+
+
+def test_figures_read_from_text_are_those_that_isaac_lab_resolves(
+    live: dict[str, dict[str, Any]], scanned: Scan
+) -> None:
+    compared = 0
+    for task in scanned.tasks:
+        if task.num_envs is not None:
+            assert task.num_envs == live[task.id]["env"]["num_envs"], task.id
+        for agent in task.agents:
+            for name, value in live[task.id]["agents"][agent.entry_point].items():
+                if getattr(agent, name) is not None:
+                    compared += 1
+                    assert getattr(agent, name) == value, (task.id, agent.entry_point, name)
+    assert compared > 550
+
+
+def test_the_shipped_catalogue_is_what_isaac_lab_resolves(live: dict[str, dict[str, Any]]) -> None:
+    for task in catalogues.shipped("3.0.0").tasks:
+        facts = live[task.id]["env"] | {"physics_options": tuple(live[task.id]["env"]["physics_options"])}
+        assert {name: getattr(task, name) for name in facts} == facts, task.id
+        for agent in task.agents:
+            figures = live[task.id]["agents"][agent.entry_point]
+            assert {name: getattr(agent, name) for name in figures} == figures, (task.id, agent.entry_point)
+
+
+def test_the_scan_of_the_2_3_2_wheel_is_the_shipped_catalogue(request: pytest.FixtureRequest) -> None:
+    folder = Path(request.config.cache.mkdir(f"isaaclab-{WHEEL_VERSION}"))
+    if not list(folder.glob("*.whl")):
+        download = ["download", "--no-deps", "--quiet", "--python-version", "3.11", f"isaaclab=={WHEEL_VERSION}"]
+        subprocess.run([sys.executable, "-m", "pip", *download, "--dest", str(folder)], check=True, timeout=300)
+    found = scan(_texts(next(folder.glob("*.whl"))))
+    assert len(found.tasks) == 175
+    assert sum("-Play" in task.id for task in found.tasks) == 43
+    assert found.undecided == ()
+    assert catalogues.described(found.tasks, "2.3.2") == catalogues.shipped("2.3.2").tasks
+
+
+def _texts(wheel: Path) -> list[tuple[str, str]]:
+    root = "isaaclab/source/isaaclab_tasks/"
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith(f"{root}isaaclab_tasks/")]
+        return [(n.removeprefix(root), archive.read(n).decode()) for n in names if n.endswith((".py", ".yaml"))]
