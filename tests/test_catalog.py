@@ -161,9 +161,10 @@ WRITTEN = {
         registry["Isaac-B-v0"] = EnvSpec("Isaac-B-v0", entry_point="m:E")
     """,
     "common arguments": """
-        COMMON = {"default_agent": "skrl"}
+        COMMON = dict(default_agent="skrl")
+        REST = {"entry_point": "m:E"}
         for name in ["A", "B"]:
-            gym.register(id=f"Isaac-{name}-v0", kwargs={**COMMON, "x": 1})
+            gym.register(id=f"Isaac-{name}-v0", kwargs={**COMMON, "x": 1}, **REST)
     """,
 }
 
@@ -182,6 +183,10 @@ def test_registrations_are_found_however_they_are_written(text: str) -> None:
         ('if have_pinocchio():\n    gym.register(id="A")', "under a condition"),
         ("gym.register(id=make_id())", "an id that is not a constant"),
         ('gym.register(id="A", kwargs=make())', "the arguments of A"),
+        ('gym.register(id="A", **make())', "the arguments of A"),
+        ('from .names import PREFIX\ngym.register(id=f"{PREFIX}-v0")', "an id that is not a constant"),
+        ('T = {"a": make()}\ngym.register(id=T["a"])', "an id that is not a constant"),
+        ("def add(name):\n    gym.register(id=name)", "in add(), which this file does not call"),
         ("gym.register(id=", "not readable as Python"),
     ],
 )
@@ -205,7 +210,7 @@ def test_a_config_that_is_not_a_constant_leaves_the_task_and_a_note() -> None:
         'class Table:\n    def register(self, id): ...\ntable = Table()\ntable.register(id="A")',
         'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    gym.register(id="A")',
         'if __name__ == "__main__":\n    gym.register(id="A")',
-        'def never_called():\n    gym.register(id="A")',
+        'class Table:\n    def add(self):\n        gym.register(id="A")',
     ],
 )
 def test_what_import_would_not_register_is_no_task(text: str) -> None:

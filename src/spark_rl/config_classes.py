@@ -44,7 +44,10 @@ class _File:
         for statement in self.module.body:
             names.update(self.module.imports(statement))
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ):
                     try:
                         names[name] = evaluate(value, names)
                     except Undecidable:

@@ -95,7 +95,7 @@ def last_name(node: ast.AST | None) -> str:
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """Evaluate a constant expression.
 
-    Understood are literals, containers with ``**`` and ``*``, f-strings, ``+`` and ``*``, subscripts, ``.items()``,
+    Understood are literals, containers with ``**`` and ``*``, ``dict(...)``, f-strings, ``+`` and ``*``, subscripts, ``.items()``,
     ``.values()`` and ``.keys()`` of a table, ``__name__`` of an imported module, what ``names`` binds, and two idioms
     of Isaac Lab: ``preset(default=X, ...)`` counts as X, an instance ``Class()`` of an imported class as the class.
 
@@ -135,7 +135,10 @@ def _piece(part: ast.expr, names: Mapping[str, Any]) -> Any:
         return evaluate(part, names)
     if part.conversion != -1 or part.format_spec is not None:
         raise Undecidable(ast.unparse(part))
-    return evaluate(part.value, names)
+    value = evaluate(part.value, names)
+    if isinstance(value, Ref):
+        raise Undecidable(ast.unparse(part))
+    return value
 
 
 def _elements(nodes: list[ast.expr], names: Mapping[str, Any]) -> list[Any]:
@@ -170,9 +173,12 @@ def _attribute(value: Any, attribute: str) -> Any:
 
 def _subscript(value: Any, key: Any) -> Any:
     try:
-        return value[key]
+        found = value[key]
     except (TypeError, KeyError, IndexError) as error:
         raise Undecidable(str(key)) from error
+    if found is Undecidable:
+        raise Undecidable(str(key))
+    return found
 
 
 def _called(node: ast.Call, names: Mapping[str, Any]) -> Any:
@@ -180,6 +186,8 @@ def _called(node: ast.Call, names: Mapping[str, Any]) -> Any:
         table = evaluate(node.func.value, names)
         if isinstance(table, dict):
             return tuple(getattr(table, node.func.attr)())
+    if isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
+        return {keyword.arg: evaluate(keyword.value, names) for keyword in node.keywords}
     if last_name(node.func) == "preset":
         default = next((keyword.value for keyword in node.keywords if keyword.arg == "default"), None)
         if default is not None:

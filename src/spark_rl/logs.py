@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spark_rl.checkpoints import GLOBS, is_checkpoint
 from spark_rl.errors import RequestError
 from spark_rl.model import CheckpointFile
 from spark_rl.text import did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def list_checkpoints(root: Path, library: str) -> tuple[CheckpointFile, ...]:
@@ -79,7 +82,7 @@ def list_run(run: Path, library: str) -> list[CheckpointFile]:
 
 
 def list_videos(root: Path, library: str, since: float) -> tuple[str, ...]:
-    """Return the non-empty videos below ``root/logs`` written after ``since`` (seconds since the epoch), oldest first."""
+    """Return the non-empty videos below ``root/logs`` written since ``since`` (epoch seconds), oldest first."""
     videos = (root / "logs" / library).glob("*/**/videos/**/*.mp4")
     fresh = [(file.stat().st_mtime, str(file)) for file in videos if file.stat().st_size > 0]
     return tuple(path for modified, path in sorted(fresh) if modified >= since)

@@ -51,6 +51,8 @@ def read_registrations(path: str, text: str) -> tuple[tuple[Registration, ...], 
         return (), (str(error),)
     reader = _Reader(path, module)
     reader.run(module.body, {"__name__": module.name, "__package__": module.package})
+    for name, function in reader.uncalled.items():
+        reader.give_up(function, f"in {name}(), which this file does not call")
     return tuple(reader.found), tuple(reader.undecided)
 
 
@@ -63,6 +65,7 @@ class _Reader:
         self.found: list[Registration] = []
         self.undecided: list[str] = []
         self.depth = 0
+        self.uncalled: dict[str, ast.FunctionDef] = {}
 
     def run(self, body: tuple[ast.stmt, ...] | list[ast.stmt], names: dict[str, Any]) -> None:
         for statement in body:
@@ -72,8 +75,10 @@ class _Reader:
         match statement:
             case ast.Import() | ast.ImportFrom():
                 names.update(self.module.imports(statement))
-            case ast.FunctionDef() | ast.ClassDef():
-                names[statement.name] = statement
+            case ast.FunctionDef(name=name):
+                names[name] = self.uncalled[name] = statement
+            case ast.ClassDef():
+                pass
             case ast.For():
                 self.loop(statement, names)
             case ast.If():
@@ -122,20 +127,20 @@ class _Reader:
             return
         function = names.get(call.func.id) if isinstance(call.func, ast.Name) else None
         if isinstance(function, ast.FunctionDef) and self.depth < 4 and any(map(_is_register, _calls(function))):
+            self.uncalled.pop(function.name, None)
             self.depth += 1
             self.run(function.body, names | _arguments(function, call, names))
             self.depth -= 1
 
     def register(self, call: ast.Call, names: _Names) -> None:
-        given = dict(zip(_FIELDS, call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
-        task_id = _value(given.get("id"), names)
-        kwargs = _value(given.get("kwargs"), names)
+        given = _given(call, names)
+        task_id, kwargs = given.get("id"), given.get("kwargs") or {}
         if not isinstance(task_id, str):
             self.give_up(call, "under an id that is not a constant")
-        elif given.get("kwargs") is not None and not isinstance(kwargs, dict):
+        elif not isinstance(kwargs, dict):
             self.note(call, f"the arguments of {task_id} are not constant")
         else:
-            self.record(call, task_id, _value(given.get("entry_point"), names), kwargs or {})
+            self.record(call, task_id, given.get("entry_point"), kwargs)
 
     def record(self, call: ast.Call, task_id: str, entry_point: Any, kwargs: dict[str, Any]) -> None:
         self.found.append(
@@ -149,6 +154,7 @@ class _Reader:
         )
 
     def give_up(self, node: ast.stmt | ast.expr, why: str) -> None:
+        """Report a statement that registers something under a circumstance the text does not decide."""
         if any(map(_is_register, _calls(node))):
             self.note(node, f"a task is registered {why}")
 
@@ -179,6 +185,18 @@ def _value(node: ast.expr | None, names: _Names) -> Any:
         return evaluate(node, names)
     except Undecidable:
         return Undecidable
+
+
+def _given(call: ast.Call, names: _Names) -> dict[str, Any]:
+    """Return the arguments of a registration by name; spread ones that cannot be told leave ``kwargs`` undecidable."""
+    given: dict[str, Any] = {name: _value(node, names) for name, node in zip(_FIELDS, call.args, strict=False)}
+    for keyword in call.keywords:
+        value = _value(keyword.value, names)
+        if keyword.arg:
+            given[keyword.arg] = value
+        else:
+            given |= value if isinstance(value, dict) else {"kwargs": Undecidable}
+    return given
 
 
 def _bind(target: ast.expr, value: Any, names: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ Isaac Lab's own play ends by itself only with ``--video`` and prints no return. 
 process with the env's ``step`` counted: one count is one call for all environments. After N of them the result is
 written and the play is ended so that the env, its video and the simulator close as they normally would.
 
+Only finished episodes make the mean return: over fewer steps than ``max_episode_length`` it leans to short episodes.
+
 Exit code: 0 after N steps, 1 when no step was played; else the entry's own.
 """
 
@@ -259,12 +261,9 @@ class Play:
                 raise
             traceback.print_exc()
         self.write("early")
-        return self._verdict(code)
-
-    def _verdict(self, code: int | str | None) -> int | str | None:
         if not self.played and code in (0, None):
             _complain_of_no_step()
-            return 1
+            code = 1
         return code
 
     def _close(self) -> None:
@@ -336,13 +335,13 @@ def _success(extras: Any) -> float | None:
 
 def _checkpoint() -> str | None:
     """Return the checkpoint path as Isaac Lab's play functions hold it when they create the env."""
-    frame = sys._getframe(1)
+    frame: Any = sys._getframe(1)
     while frame is not None:
         for name in CHECKPOINT_NAMES:
             value = frame.f_locals.get(name)
             if isinstance(value, (str, os.PathLike)):
                 return os.path.abspath(value)  # noqa: PTH100 - a link stays the path that was asked for
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 
@@ -416,7 +415,7 @@ def main(argv: list[str]) -> int | str | None:
     task = _option(options.args, "--task")
     play = Play(steps=options.steps, result=options.result, task=task, grace=options.grace)
     # First in is last out: after everyone else's, the exit code of a play that reached its steps is 0.
-    atexit.register(lambda: play.complete and _leave(0))
+    atexit.register(lambda: _leave(0) if play.complete else None)
     return play.run(options.entry, options.args)
 
 

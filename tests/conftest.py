@@ -1,0 +1,29 @@
+"""Every test has a home, caches and an environment of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+HOSTS = Path(__file__).parent / "hosts"
+_DECIDING = ("SPARK_RL_", "ISAACLAB", "ISAACSIM_", "CONDA_", "LD_PRELOAD", "PYTHONEXE", "VIRTUAL_ENV")
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "LOCAL_RANK", "CUDA_VISIBLE_DEVICES")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(_DECIDING) or name in _DISPLAYS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
