@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -228,6 +229,13 @@ def test_shipped_catalogues_are_whole(version: str, count: int, play: int) -> No
 @pytest.mark.parametrize("version", VERSIONS[:-1])
 def test_every_task_of_2_runs_physx_in_isaac_sim(version: str) -> None:
     assert {(task.physics, task.kitless) for task in catalogues.shipped(version).tasks} == {("isaacsim_physx", False)}
+
+
+def test_cameras_of_2_are_the_tasks_that_need_enable_cameras() -> None:
+    seeing = {task.id for task in catalogues.shipped("2.3.2").tasks if task.cameras}
+    by_name = {task_id for task_id in seeing if re.search("Camera|RGB|Depth|Vision|Visuomotor|Blueprint", task_id)}
+    assert seeing - by_name == {"Isaac-NutPour-GR1T2-Pink-IK-Abs-v0", "Isaac-ExhaustPipe-GR1T2-Pink-IK-Abs-v0"}
+    assert Counter(task_id.split("-")[1] for task_id in by_name) == {"Cartpole": 15, "Repose": 2, "Stack": 6}
 
 
 def test_physics_of_3_is_what_isaac_lab_resolves() -> None:

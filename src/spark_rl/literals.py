@@ -95,9 +95,10 @@ def last_name(node: ast.AST | None) -> str:
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """Evaluate a constant expression.
 
-    Understood are literals, containers with ``**`` and ``*``, ``dict(...)``, f-strings, ``+`` and ``*``, subscripts, ``.items()``,
-    ``.values()`` and ``.keys()`` of a table, ``__name__`` of an imported module, what ``names`` binds, and two idioms
-    of Isaac Lab: ``preset(default=X, ...)`` counts as X, an instance ``Class()`` of an imported class as the class.
+    Understood are literals, containers with ``**`` and ``*``, ``dict(...)``, f-strings, ``+``, ``*`` and ``//``,
+    subscripts, ``.items()``, ``.values()`` and ``.keys()`` of a table, ``__name__`` of an imported module, what
+    ``names`` binds, and two idioms of Isaac Lab: ``preset(default=X, ...)`` counts as X, an instance ``Class()`` of an
+    imported class as the class.
 
     Raises:
         Undecidable: Anything else.
