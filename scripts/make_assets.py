@@ -18,7 +18,7 @@ ASSETS = Path(__file__).resolve().parents[1] / "src" / "spark_rl" / "data" / "as
 CART_LIMIT = 4.0
 """Travel of the cart to either side [m]; the tasks end an episode at 3 m."""
 
-ROD_RADIUS = 0.02
+ROD_RADIUS = 0.04
 """Radius of a rod [m]."""
 
 Vector = tuple[float, float, float]
@@ -90,7 +90,7 @@ class Rod:
         )
 
 
-RAIL = Box(name="slider", mass=1.0, size=(0.04, 2 * CART_LIMIT + 0.4, 0.04), color=(0.35, 0.35, 0.38))
+RAIL = Box(name="slider", mass=1.0, size=(0.06, 2 * CART_LIMIT + 0.4, 0.06), color=(0.35, 0.35, 0.38))
 CART = Box(name="cart", mass=2.0, size=(0.2, 0.4, 0.1), color=(0.1, 0.35, 0.7))
 POLE = Rod(name="pole", mass=0.5, length=1.0, color=(0.85, 0.45, 0.1))
 UPPER = Rod(name="pole", mass=0.5, length=0.8, color=(0.85, 0.45, 0.1))

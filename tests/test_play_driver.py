@@ -432,7 +432,7 @@ def test_a_restart_of_the_cli_restarts_the_driver(world: World) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["--result", "r.json", "--", "isaaclab", "play"],
+        ["--", "isaaclab", "play"],
         ["--steps", "0", "--result", "r.json", "--", "isaaclab", "play"],
         ["--steps", "5", "--result", "r.json", "--"],
         ["--steps", "5", "--result", "r.json", "isaaclab", "play"],

@@ -16,18 +16,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run a command and return its exit code."""
-    from spark_rl import render
     from spark_rl.errors import SparkError
 
     as_json = "--json" in argv[: list(argv).index("--") if "--" in argv else None]
     try:
         return _call(argv)
     except SparkError as error:
+        from spark_rl import render
+
         render.error(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        from spark_rl import render
+
         return render.bug(error, as_json=as_json)
 
 

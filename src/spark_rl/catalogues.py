@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from spark_rl import __version__
 from spark_rl.catalog import Catalog, Rules, overlaid
@@ -114,7 +112,7 @@ def _texts(packages: Iterable[Path]) -> Iterator[tuple[str, str]]:
 def _packages(installation: Installation) -> Iterator[Path]:
     """Yield the package folders whose registrations Isaac Lab's train and play see."""
     found = dict.fromkeys(package for source in installation.sources for package in _packages_in(Path(source)))
-    if installation.python and installation.generation > 2:
+    if installation.python and installation.generation > 2 and installation.kind == "checkout":
         environment = Path(installation.python).parent.parent
         for site in environment.glob("lib/python3*/site-packages"):
             found |= dict.fromkeys(_entry_points(site))
@@ -141,19 +139,24 @@ def _packages_in(folder: Path) -> Iterator[Path]:
 
 def _entry_points(site: Path) -> Iterator[Path]:
     """Yield the packages in an environment that announce tasks: entry points of the group ``isaaclab.tasks``."""
-    for file in sorted(site.glob("*.dist-info/entry_points.txt")):
+    for folder in sorted(name for name in os.listdir(site) if name.endswith(".dist-info")):  # noqa: PTH208 - speed
         with suppress(OSError, UnicodeDecodeError):
+            file = Path(f"{site}/{folder}/entry_points.txt")
             for name in _announced(file.read_text(encoding="utf-8")):
                 yield from _located(name, site, file.parent)
 
 
 def _announced(text: str) -> set[str]:
+    if "isaaclab.tasks" not in text:
+        return set()
     section = re.search(r"^\[isaaclab\.tasks\]\s*$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
     return set(re.findall(r"^[^=#;\n]+=\s*(\w+)", section[1], re.MULTILINE)) if section else set()
 
 
 def _located(name: str, site: Path, dist_info: Path) -> Iterator[Path]:
     """Yield the folder of a top-level package: in the environment, or where an editable installation points to."""
+    from urllib.parse import unquote, urlsplit
+
     roots = [site]
     with suppress(OSError, ValueError, KeyError):
         origin = urlsplit(json.loads((dist_info / "direct_url.json").read_text(encoding="utf-8"))["url"])
@@ -162,7 +165,7 @@ def _located(name: str, site: Path, dist_info: Path) -> Iterator[Path]:
     yield from [root / name for root in roots if (root / name / "__init__.py").is_file()][:1]
 
 
-def _files(package: Path) -> Iterator[tuple[str, int, int]]:
+def _files(package: str | Path) -> Iterator[tuple[str, int, int]]:
     """Yield path, change time (ns) and size of each source file of a package, in a fixed order."""
     try:
         entries = sorted(os.scandir(package), key=lambda entry: entry.name)
@@ -174,7 +177,7 @@ def _files(package: Path) -> Iterator[tuple[str, int, int]]:
                 stat = entry.stat()
                 yield entry.path, stat.st_mtime_ns, stat.st_size
         elif entry.name not in _SKIPPED and entry.is_dir():
-            yield from _files(Path(entry.path))
+            yield from _files(entry.path)
 
 
 def _stamp(version: str, files: list[tuple[str, int, int]]) -> str:
@@ -193,6 +196,8 @@ def _remembered(cache: Path, stamp: str) -> Catalog | None:
 
 def _remember(cache: Path, stamp: str, catalog: Catalog) -> None:
     document: dict[str, Any] = {"cache": _CACHE, "stamp": stamp} | catalog.to_document()
+    import tempfile
+
     unfinished: Path | None = None
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spark_rl.errors import RequestError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -35,6 +37,9 @@ GLOBS: Mapping[str, tuple[str, ...]] = {
     "sb3": ("model*.zip",),
 }
 """Where checkpoints of a library lie below a run folder."""
+
+
+_SKRL_RUN = re.compile(r"_(amp|ppo|ippo|mappo)_(?:torch|jax)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,21 +103,32 @@ def of_task(
     )
     if library != "skrl":
         return tuple(mine)
-    marker = f"_{algorithm.lower()}_"
-    return tuple(file for file in mine if marker in file.run.lower() or "_torch" not in file.run)
+    named = ((file, _SKRL_RUN.search(file.run)) for file in mine)
+    return tuple(file for file, match in named if match is None or match[1].upper() == algorithm)
 
 
 def matching(files: Iterable[CheckpointFile], *, run: str, name: str) -> tuple[CheckpointFile, ...]:
-    """Return the files that 2.x would mean by ``--load_run RUN --checkpoint NAME``: both are regular expressions."""
-    runs, names = re.compile(run), re.compile(name)
+    """Return the files that 2.x would mean by ``--load_run RUN --checkpoint NAME``: both are regular expressions.
+
+    Raises:
+        RequestError: One of them is none.
+    """
+    runs, names = _expression("--load_run", run), _expression("--checkpoint", name)
     return tuple(file for file in files if runs.match(file.run) and names.match(file.name.rsplit("/", 1)[-1]))
 
 
+def _expression(option: str, text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise RequestError(
+            f"{option} is read as a regular expression, and {text!r} is none: {error}", "for example .* for any name"
+        ) from error
+
+
 def _progress(file: CheckpointFile, library: str) -> tuple[int, float]:
-    """Order checkpoints of one run: a final file beats periodic ones written before it, a best file is the last."""
+    """Order checkpoints of one run: a final file beats periodic ones, and those go before the best file."""
     if library in FINAL and FINAL[library].fullmatch(file.name):
-        return (1, file.modified)
+        return (2, file.modified)
     iteration = number(file, library)
-    if iteration is None:
-        return (0, file.modified)
-    return (1, file.modified) if library in FINAL else (1, iteration)
+    return (0, file.modified) if iteration is None else (1, iteration)

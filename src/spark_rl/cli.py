@@ -1,17 +1,18 @@
-"""The commands; each says what it takes, calls one use case and prints what comes back."""
+"""The commands; each says what it takes, calls one use case and prints what comes back.
+
+Nothing but the option tables is imported before a command runs: ``--help`` and completion answer at once.
+"""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from spark_rl import __version__, checks, documents, host, installations, launch, render, requests, settings, words
+from spark_rl import __version__, words
 from spark_rl.errors import RequestError
-from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,6 @@ _PASS = {"ignore_unknown_options": True, "allow_extra_args": True}
 app = typer.Typer(
     name="spark-rl",
     help="Train and play robots in every NVIDIA Isaac Lab, 2.1 to 3.0.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -57,7 +57,7 @@ def spark_rl(
 ) -> None:
     """Train and play robots in every NVIDIA Isaac Lab, 2.1 to 3.0."""
     if version:
-        render.out(f"spark-rl {__version__}")
+        typer.echo(f"spark-rl {__version__}")
         raise typer.Exit
 
 
@@ -128,12 +128,16 @@ _REQUEST_FLAGS = frozenset(
 
 
 def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
+    from spark_rl import documents, launch, render, requests, settings
+
+    _check_values(given)
     cwd = Path.cwd()
     request = requests.build(
         action,
         {name: value for name, value in given.items() if name in _REQUEST_FLAGS},
         rest=ctx.args,
         passthrough=ctx.obj or (),
+        own=[name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)],
         recipe=given["recipe"],
         settings=settings.load(cwd),
         cwd=cwd,
@@ -150,6 +154,14 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
     raise typer.Exit(launch.exit_code(outcome))
 
 
+def _check_values(given: dict[str, Any]) -> None:
+    """Refuse ``--task --headless``: the parser takes the second option for the first one's value."""
+    for name, value in given.items():
+        if isinstance(value, str | Path) and str(value).startswith("--"):
+            option = f"--{name.removesuffix('_file').replace('_', '-')}"
+            raise RequestError(f"{option} needs a value, and {value} follows", f"write {option} VALUE")
+
+
 @app.command(name="list-envs")
 def list_envs(
     query: Annotated[list[str] | None, typer.Argument(help="Words that the name must have.")] = None,
@@ -162,6 +174,8 @@ def list_envs(
     as_json: Json = False,
 ) -> None:
     """List the tasks of this Isaac Lab."""
+    from spark_rl import launch, render
+
     catalog = launch.tasks(launch.Place(cwd=Path.cwd(), isaaclab=isaaclab))
     chosen = launch.chosen(
         catalog, words=query or (), category=category, robot=robot, library=library, multi_agent=multi_agent
@@ -173,9 +187,9 @@ def list_envs(
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Check this machine."""
-    machine = host.probe()
-    found = tuple(entry for entry, _ in installations.found(Path.cwd(), os.environ))
-    findings = checks.machine(machine, found)
+    from spark_rl import documents, launch, render
+
+    machine, found, findings = launch.examine(Path.cwd())
     render.document(documents.doctor(machine, found, findings)) if as_json else render.doctor(machine, found, findings)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
 
@@ -183,6 +197,8 @@ def doctor(*, as_json: Json = False) -> None:
 @app.command()
 def config(*, as_json: Json = False) -> None:
     """Show every setting, and where its value comes from."""
+    from spark_rl import documents, render, settings
+
     values = settings.load(Path.cwd())
     render.document(documents.config(values)) if as_json else render.config(values)
 
@@ -193,11 +209,15 @@ def call(argv: Sequence[str]) -> int:
     Raises:
         SparkError: The command could not do what was asked.
     """
-    command = typer.main.get_command(app)
+    from spark_rl.text import did_you_mean
+
+    command: Any = typer.main.get_command(app)
     given, passthrough = words.split_passthrough(argv)
+    if given and not given[0].startswith("-") and given[0] not in command.commands:
+        raise RequestError(f"unknown command {given[0]}", did_you_mean(given[0], command.commands, "commands"))
     try:
         code = command.main(
-            args=list(words.normalized(given, _options(command))),
+            args=list(words.normalized(given, _options(command))) or ["--help"],
             prog_name="spark-rl",
             standalone_mode=False,
             obj=passthrough,
@@ -209,22 +229,26 @@ def call(argv: Sequence[str]) -> int:
 
 def _options(command: Any) -> Iterable[str]:
     """Return every spelling of every option."""
-    return {
+    return dict.fromkeys(
         name
         for sub in command.commands.values()
         for param in sub.params
         for name in (*param.opts, *param.secondary_opts)
-    }
+    )
 
 
 def _usage_error(error: TyperException, command: Any) -> RequestError:
+    from spark_rl.text import either, nearest
+
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "spark-rl"
     message = error.format_message().rstrip(".")
     option = getattr(error, "option_name", None)
-    if option is not None and message.startswith("No such option"):
-        return RequestError(f"unknown option {option}", did_you_mean(option, _options(command), f"see {where} --help"))
-    if message.startswith("No such command"):
-        name = message.split("'")[1]
-        return RequestError(f"unknown command {name}", did_you_mean(name, command.commands, "commands"))
-    return RequestError(message[:1].lower() + message[1:], f"see {where} --help")
+    if option is None or not message.startswith("No such option"):
+        return RequestError(message[:1].lower() + message[1:], f"see {where} --help")
+    options = _options(command)
+    close = nearest(option, options)
+    hint = f"did you mean {either(close)}?" if close else f"see {where} --help"
+    if option in options:
+        hint = f"see the options of {where} --help; an option follows its command: spark-rl train {option}"
+    return RequestError(f"{where} has no option {option}", hint)

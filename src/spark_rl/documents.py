@@ -68,10 +68,20 @@ def config(value: Settings) -> Document:
 
 def error(value: SparkError) -> Document:
     """Return an error as ``spark-rl/error/1``."""
+    hint = value.hint or ("leave it out, or see spark-rl --help" if value.name == "request" else None)
     return {
         "schema": "spark-rl/error/1",
-        "error": {"code": value.exit_code, "kind": value.name, "message": value.message, "hint": value.hint},
+        "error": {
+            "code": value.exit_code,
+            "kind": value.name,
+            "message": _one_line(value.message),
+            "hint": _one_line(hint) if hint else None,
+        },
     }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def findings(values: Iterable[Finding]) -> list[Document]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from spark_rl.errors import RequestError
-from spark_rl.model import Gpu, Host, Installation
+from spark_rl.model import Gpu, Host, Installation, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,30 +80,45 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> tuple[Host, tu
             raise RequestError(f"{file} is not a {SCHEMA} document", hint)
         host = _host(document["host"], environ)
         found = tuple(_installation(entry) for entry in document.get("isaaclab", []))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{file} cannot be read", hint) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{file} is not a {SCHEMA} document: {error!r}", hint) from error
+    except OSError as error:
+        raise RequestError(f"{file} cannot be read: {error.strerror}", hint) from error
+    except KeyError as error:
+        raise RequestError(f"{file} is not a {SCHEMA} document: it has no {error}", hint) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RequestError(f"{file} is not a {SCHEMA} document: {error}", hint) from error
     return host, found
 
 
 def _host(values: dict[str, Any], environ: Mapping[str, str]) -> Host:
-    known = {field.name for field in fields(Host)} - {"gpus", "environ"}
-    gpu_fields = {field.name for field in fields(Gpu)}
-    gpus = tuple(Gpu(**{k: v for k, v in gpu.items() if k in gpu_fields}) for gpu in values.get("gpus", []))
-    given = {name: value for name, value in values.items() if name in known}
-    return Host(**given, gpus=gpus, environ=environ_facts(environ))
+    gpus = tuple(Gpu(**_fields(Gpu, gpu)) for gpu in values.get("gpus", []))
+    return Host(**_fields(Host, values), gpus=gpus, environ=environ_facts(environ))
 
 
 def _installation(values: dict[str, Any]) -> Installation:
-    known = {field.name for field in fields(Installation)}
-    lists = {"sources", "packages"}
-    given = {name: value for name, value in values.items() if name in known - lists}
+    given = _fields(Installation, values) | {"kind": values["kind"]}
+    if given["kind"] not in get_args(Kind) or not given["version"][:1].isdecimal():
+        raise ValueError(f"{given['kind']} {given['version']} is no Isaac Lab")
     packages = tuple((str(name), str(version)) for name, version in values.get("packages", []))
     if "isaacsim" not in given and given["kind"] == "package":
         # Isaac Lab 3.0's package installs Newton alone; Isaac Sim is an extra of it.
         given["isaacsim"] = False
     return Installation(**given, packages=packages)
+
+
+def _fields(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the plain fields of a value of ``kind``, lists left out; fields of a newer spark-rl do not count.
+
+    Raises:
+        KeyError: A field without a default is missing.
+        TypeError: A field is of another type.
+    """
+    types = get_type_hints(kind)
+    plain = [field for field in fields(kind) if get_origin(types[field.name]) not in (tuple, Literal)]
+    given = {field.name: values[field.name] for field in plain if field.default is MISSING or field.name in values}
+    for name, value in given.items():
+        if not isinstance(value, types[name]):
+            raise TypeError(f"{name} is {value!r}")
+    return given
 
 
 def _os_name() -> str:

@@ -14,7 +14,7 @@ from spark_rl.errors import RequestError
 from spark_rl.model import ActiveEnvironment, Installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from spark_rl.model import Settings
 
@@ -33,21 +33,21 @@ def select(settings: Settings, cwd: Path, environ: Mapping[str, str] | None = No
     :func:`candidates`.
 
     Raises:
-        RequestError: The given path is no Isaac Lab, or none was found anywhere.
+        RequestError: The given path is no Isaac Lab, or none was found anywhere, or only broken ones.
     """
     setting = settings.get("isaaclab")
     if isinstance(setting.value, str):
         return inspect(Path(setting.value)), f"named by {setting.source}"
-    for path, reason in candidates(cwd, os.environ if environ is None else environ):
-        if is_isaaclab(path):
-            return inspect(path), reason
-    raise RequestError("no Isaac Lab was found", NO_ISAACLAB)
+    broken: list[RequestError] = []
+    for installation in _inspected(candidates(cwd, os.environ if environ is None else environ), broken):
+        return installation
+    raise broken[0] if broken else RequestError("no Isaac Lab was found", NO_ISAACLAB)
 
 
 def candidates(cwd: Path, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     """Yield the places where Isaac Lab may be, in the order in which they count, with the reason in words."""
     for folder in (cwd, *cwd.parents):
-        if (folder / "isaaclab.sh").is_file():
+        if _has_script(folder):
             yield folder, "the checkout around the working directory"
             break
     if environ.get("ISAACLAB_PATH"):
@@ -62,30 +62,45 @@ def candidates(cwd: Path, environ: Mapping[str, str]) -> Iterator[tuple[Path, st
 def found(cwd: Path, environ: Mapping[str, str]) -> tuple[tuple[Installation, str], ...]:
     """Return every Isaac Lab in the known places, the one that would be used first."""
     seen: dict[str, tuple[Installation, str]] = {}
-    for path, reason in candidates(cwd, environ):
-        if is_isaaclab(path):
-            installation = inspect(path)
-            seen.setdefault(installation.path, (installation, reason))
+    for installation, reason in _inspected(candidates(cwd, environ), []):
+        seen.setdefault(installation.path, (installation, reason))
     return tuple(seen.values())
 
 
 def is_isaaclab(path: Path) -> bool:
     """Say whether ``path`` looks like a checkout or an environment with the package."""
-    return (path / "isaaclab.sh").is_file() or _distribution(path) is not None
+    return _has_script(path) or _distribution(path) is not None
+
+
+def _inspected(places: Iterable[tuple[Path, str]], broken: list[RequestError]) -> Iterator[tuple[Installation, str]]:
+    """Yield what can be used; why a place that looks right cannot be is added to ``broken``."""
+    for path, reason in places:
+        if is_isaaclab(path):
+            try:
+                yield inspect(path), reason
+            except RequestError as error:
+                broken.append(error)
 
 
 def inspect(path: Path) -> Installation:
     """Return what ``path`` is: a checkout, an environment, or that environment's ``bin/python``.
 
     Raises:
-        RequestError: It does not exist, or is no Isaac Lab.
+        RequestError: It does not exist, cannot be read, or is no Isaac Lab.
     """
-    given, path = path, Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would leave the environment
+    full = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would leave the environment
+    try:
+        return _inspect(path, full)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _inspect(given: Path, path: Path) -> Installation:
     if path.is_file() and path.parent.name == "bin":
         path = path.parent.parent
     if not path.exists():
         raise RequestError(f"{given} does not exist", NO_ISAACLAB)
-    if (path / "isaaclab.sh").is_file():
+    if _has_script(path):
         return _checkout(path)
     distribution = _distribution(path)
     if distribution is None:
@@ -124,12 +139,14 @@ def _checkout(path: Path, python: Path | None = None) -> Installation:
     environment = python.parent.parent if python else None
     simulator = path / "_isaac_sim"
     bundled = (simulator / "python.sh").is_file()
+    # Isaac Lab 3.0 starts this very interpreter; isaaclab.sh of 2.x may still find Isaac Sim elsewhere.
+    decided = environment is not None and not version.startswith("2.")
     return Installation(
         version=version,
         kind="checkout",
         path=str(path),
         python=str(python) if python else None,
-        isaacsim=bundled or (environment is not None and _has(environment, "isaacsim")) or None,
+        isaacsim=bundled or (environment is not None and _has(environment, "isaacsim")) or (False if decided else None),
         sim_python=_overwritten_python(simulator) if bundled else None,
         sources=tuple(str(folder) for folder in sorted((path / "source").glob("isaaclab*")) if folder.is_dir()),
         packages=_packages(environment) if environment else (),
@@ -148,6 +165,13 @@ def _package(path: Path, distribution: Path) -> Installation:
         sources=(str(site),),
         packages=_packages(path),
     )
+
+
+def _has_script(folder: Path) -> bool:
+    try:
+        return (folder / "isaaclab.sh").is_file()
+    except OSError:  # a folder that may not be searched
+        return False
 
 
 def _sites(environment: Path) -> Iterator[Path]:
@@ -179,15 +203,15 @@ def _editable_checkout(distribution: Path) -> Path | None:
     """
     try:
         url = json.loads((distribution / "direct_url.json").read_text(encoding="utf-8"))["url"]
-    except (OSError, ValueError, KeyError):
+        source = Path(unquote(urlparse(url).path))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    source = Path(unquote(urlparse(url).path))
-    return next((folder for folder in (source, *source.parents) if (folder / "isaaclab.sh").is_file()), None)
+    return next((folder for folder in (source, *source.parents) if _has_script(folder)), None)
 
 
 def _overwritten_python(simulator: Path) -> str | None:
     """Return the interpreter behind a ``python.sh`` that throws the caller's LD_PRELOAD away (aarch64 5.1 and 6.0)."""
     text = (simulator / "python.sh").read_text(encoding="utf-8", errors="replace")
-    exports = re.findall(r"^\s*export\s+LD_PRELOAD=(.*)$", text, flags=re.MULTILINE)
+    exports = re.findall(r"^\s*(?:export\s+)?LD_PRELOAD=(.*)$", text, flags=re.MULTILINE)
     lost = any(not re.search(r"\$\{?LD_PRELOAD", value) for value in exports)
     return str(simulator / "kit" / "python" / "bin" / "python3") if lost else None

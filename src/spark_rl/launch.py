@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from spark_rl import assets, catalogues, host, installations, logs, network, preload, settings, supervisor
+from spark_rl import assets, catalogues, checks, host, installations, logs, network, preload, settings, supervisor
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Finding, Outcome, PlayResult
 from spark_rl.plan import Context, Facts, Target, plan, resolve
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from spark_rl.catalog import Catalog
-    from spark_rl.model import CheckpointFile, Installation, Plan, Request, Task
+    from spark_rl.logs import Traces
+    from spark_rl.model import CheckpointFile, Host, Installation, Plan, Request, Task
     from spark_rl.supervisor import Exit
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
-CACHE = platformdirs.user_cache_path("spark-rl")
 NEWEST = "3.0.0"
 RESULT_VARIABLE = "SPARK_RL_RESULT"
 
@@ -56,7 +56,7 @@ def gather(place: Place) -> Facts:
         installation=installation,
         chosen=chosen,
         host=machine,
-        catalog=catalogues.load(installation, CACHE),
+        catalog=catalogues.load(installation, _cache()),
         renames=catalogues.renames(),
         driver=DRIVER,
         wrapper=str(preload.wrapper_path()),
@@ -72,14 +72,14 @@ def _installation(place: Place) -> tuple[Installation, str]:
 
 
 def _installation_there(place: Place, listed: tuple[Installation, ...]) -> tuple[Installation, str]:
-    """Return the installation on the machine that a host document describes."""
-    if place.isaaclab is not None:
-        named = next((entry for entry in listed if entry.path == place.isaaclab), None)
-        if named is not None and not Path(named.path).exists():
-            return named, "named by --isaaclab"
-        return installations.inspect(Path(place.isaaclab)), "named by --isaaclab"
-    if listed:
-        return listed[0], f"the first of {place.host_file}"
+    """Return the installation on the machine that a host document describes; what lies here as well is read here."""
+    setting = settings.load(place.cwd).get("isaaclab")
+    path, source = (setting.value, setting.source) if place.isaaclab is None else (place.isaaclab, "--isaaclab")
+    there = next((entry for entry in listed if path in (None, entry.path)), None)
+    if path is None and there is not None:
+        return there, f"the first of {place.host_file}"
+    if there is not None and not Path(there.path).exists():
+        return there, f"named by {source}"
     return _installation(place)
 
 
@@ -151,12 +151,12 @@ def start(decided: Plan, request: Request, facts: Facts, *, output: int, tell: C
         tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
     if ("PYTHONEXE", facts.wrapper) in decided.env:
         preload.write_wrapper(Path(facts.wrapper))
-    began = time.time()
+    before = logs.traces(decided, video=request.video)
     with tempfile.TemporaryDirectory(prefix="spark-rl-") as folder:
         result = Path(folder) / "play.json"
         ended = _run(decided, result, output, tell)
         played = _played(result)
-    return judge(decided, request, ended, played, since=began)
+    return judge(decided, request, ended, played, logs.traces(decided, video=request.video).since(before))
 
 
 def _run(decided: Plan, result: Path, output: int, tell: Callable[[str], None]) -> Exit:
@@ -171,9 +171,10 @@ def _run(decided: Plan, result: Path, output: int, tell: Callable[[str], None]) 
             on_signal=lambda name: tell(f"stopping: sent {name.removeprefix('SIG')} to the run"),
         )
     except OSError as error:
-        raise CheckError(
-            f"{decided.argv[0]} cannot be started: {error.strerror}", "check the installation: spark-rl doctor"
-        ) from error
+        what = f"{decided.argv[0]} cannot be started: {error.strerror}"
+        if error.filename == decided.cwd:
+            what = f"the run's folder {decided.cwd} cannot be used: {error.strerror}"
+        raise CheckError(what, "check the installation: spark-rl doctor") from error
 
 
 def _refuse(findings: tuple[Finding, ...]) -> None:
@@ -187,30 +188,27 @@ def _played(file: Path) -> PlayResult | None:
     """Return what the play driver wrote, None when it did not get that far."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return PlayResult(**{field.name: values[field.name] for field in fields(PlayResult)})
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return PlayResult(
-        steps=values["steps"],
-        num_envs=values["num_envs"],
-        episodes=values["episodes"],
-        mean_return=values["mean_return"],
-        mean_length=values["mean_length"],
-        mean_reward_per_step=values["mean_reward_per_step"],
-        checkpoint=values.get("checkpoint"),
-    )
 
 
-def judge(decided: Plan, request: Request, ended: Exit, played: PlayResult | None, *, since: float) -> Outcome:
+def judge(decided: Plan, request: Request, ended: Exit, played: PlayResult | None, new: Traces) -> Outcome:
     """Say what happened, from evidence: an exit status alone proves nothing.
 
     Training succeeded when it left a checkpoint behind, bounded play when its steps were done, a recording when its
     file is there and not empty.
+
+    Args:
+        decided: The plan.
+        request: The request it was made for.
+        ended: How the child ended.
+        played: What bounded play measured.
+        new: What the run wrote.
     """
-    root, library = Path(decided.cwd), decided.library
-    written = tuple(file for file in logs.list_checkpoints(root, library) if file.modified >= since)
-    videos = logs.list_videos(root, library, since) if request.video else ()
-    newest = max(written, key=lambda file: file.modified, default=None) if decided.action == "train" else None
-    state, message = _verdict(decided, request, ended, played, trained=newest is not None, videos=videos)
+    videos = tuple(path for _, path in sorted(new.videos))
+    newest = max(new.checkpoints, key=lambda file: (file.modified, file.path), default=None)
+    state, message = _verdict(decided, request, ended, played, new)
     return Outcome(
         state=state,
         message=message,
@@ -225,21 +223,33 @@ def judge(decided: Plan, request: Request, ended: Exit, played: PlayResult | Non
     )
 
 
-def _verdict(
-    decided: Plan, request: Request, ended: Exit, played: PlayResult | None, *, trained: bool, videos: tuple[str, ...]
-) -> tuple[str, str]:
+def _verdict(decided: Plan, request: Request, ended: Exit, played: PlayResult | None, new: Traces) -> tuple[str, str]:
     steps_done = played is not None and request.steps is not None and played.steps >= request.steps
     if ended.stopped_by is not None and not steps_done:
         return "interrupted", "stopped on request"
     if request.steps is not None and not steps_done:
-        return "failed", f"only {played.steps if played else 0} of {request.steps} steps were played"
+        done = f"only {played.steps if played else 0} of {request.steps} steps were played"
+        return "failed", done + (f": the script {_ending(ended.status)}" if ended.status else "")
     if ended.status != 0 and not steps_done:
-        return "failed", f"the {decided.action} script ended with status {ended.status}"
-    if decided.action == "train" and not trained:
+        return "failed", f"the {decided.action} script {_ending(ended.status)}"
+    if decided.action == "train" and not new.checkpoints:
         return "failed", "training ended with status 0 and left no checkpoint behind"
-    if request.video and not videos:
+    if request.checkpoint == "pretrained" and not logs.has_published(decided):
+        return "failed", "there is no published checkpoint of this task, or it could not be downloaded"
+    if request.video and not new.videos:
         return "failed", "no video was written"
     return "succeeded", "done"
+
+
+def _ending(status: int) -> str:
+    """Return an exit status in words; a shell reports the signal that ended its child as 128 and its number."""
+    number = -status if status < 0 else status - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"ended with status {status}"
+    memory = ": is the machine out of memory?" if name == "SIGKILL" else ""
+    return f"was ended by {name}{memory}"
 
 
 def exit_code(outcome: Outcome) -> int:
@@ -261,7 +271,18 @@ def tasks(place: Place) -> Catalog:
         if place.isaaclab is not None or settings.load(place.cwd).text("isaaclab") is not None:
             raise
         return catalogues.shipped(NEWEST)
-    return catalogues.load(installation, CACHE)
+    return catalogues.load(installation, _cache())
+
+
+def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, ...]]:
+    """Return the facts of this machine, every Isaac Lab found on it, and what is wrong."""
+    machine = host.probe()
+    found = tuple(installation for installation, _ in installations.found(cwd, os.environ))
+    return machine, found, checks.machine(machine, found)
+
+
+def _cache() -> Path:
+    return platformdirs.user_cache_path("spark-rl")
 
 
 def chosen(

@@ -15,6 +15,7 @@ def answers(url: str = ASSET_HOST, timeout_s: float = TIMEOUT_S) -> bool:
 
     The question runs in a thread of its own: looking a name up has no time limit of its own.
     """
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -25,9 +26,10 @@ def answers(url: str = ASSET_HOST, timeout_s: float = TIMEOUT_S) -> bool:
         try:
             with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310
                 answered.set()
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
             answered.set()
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return
 
     thread = threading.Thread(target=ask, daemon=True)

@@ -21,10 +21,10 @@ exec "$SPARK_RL_PYTHONEXE" "$@"
 
 
 def wrapper_path() -> Path:
-    """Return where the wrapper belongs: a path without spaces, since python.sh splits PYTHONEXE at them."""
-    cache = platformdirs.user_cache_path("spark-rl")
-    folder = cache if not any(letter.isspace() for letter in str(cache)) else _private_folder()
-    return folder / "python-with-preload"
+    """Return where the wrapper belongs: a path that survives python.sh, which uses PYTHONEXE without quotes."""
+    cache = platformdirs.user_cache_path("spark-rl").absolute()
+    split = any(letter.isspace() or letter in "*?[" for letter in str(cache))
+    return (_private_folder() if split else cache) / "python-with-preload"
 
 
 def write_wrapper(path: Path) -> None:
@@ -35,9 +35,9 @@ def write_wrapper(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.parent.stat().st_uid != os.getuid():
+        if path.parent.lstat().st_uid != os.getuid():
             raise CheckError(f"{path.parent} belongs to another user", "set XDG_CACHE_HOME to a folder of your own")
-        if path.is_file() and path.read_text(encoding="utf-8") == _SCRIPT and os.access(path, os.X_OK):
+        if path.is_file() and path.read_bytes() == _SCRIPT.encode() and os.access(path, os.X_OK):
             return
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
             file.write(_SCRIPT)

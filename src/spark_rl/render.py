@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 from spark_rl import documents
-from spark_rl.errors import BugError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,12 +39,13 @@ def document(value: dict[str, Any]) -> None:
 
 def error(value: SparkError, *, as_json: bool) -> None:
     """Print an error: one line of message, one of hint; with ``--json`` the same as a document."""
+    told = documents.error(value)
     if as_json:
-        document(documents.error(value))
+        document(told)
         return
-    talk(f"error: {value.message}")
-    if value.hint:
-        talk(f"hint: {value.hint}")
+    for word, text in (("error", told["error"]["message"]), ("hint", told["error"]["hint"])):
+        if text:
+            talk(f"{word}: {text}")
 
 
 def plan(value: Plan) -> None:
@@ -61,11 +60,15 @@ def plan(value: Plan) -> None:
     told = {"library", "algorithm"}
     lines += [f"# {name:<10} {why}" for name, why in value.reasons if name not in told]
     lines += [f"# {finding.level + ':':<10} {_line(finding)}" for finding in value.findings]
+    import shlex
+
     out("\n".join([*lines, f"cd {shlex.quote(value.cwd)}", shell(value)]))
 
 
 def shell(value: Plan) -> str:
     """Return the command as a line of shell, with its environment."""
+    import shlex
+
     unset = [word for name in value.env_unset for word in ("-u", name)]
     setting = [f"{name}={text}" for name, text in value.env]
     prefix = ["env", *unset, *setting] if unset or setting else []
@@ -145,6 +148,8 @@ def bug(cause: Exception, *, as_json: bool) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="spark-rl-bug-", suffix=".log", delete=False) as file:
         file.write("".join(traceback.format_exception(cause)))
+    from spark_rl.errors import BugError
+
     failure = BugError(f"a bug in spark-rl: {cause!r}", f"the trace is in {file.name}: please report it")
     error(failure, as_json=as_json)
     return failure.exit_code

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from spark_rl.model import Action, Settings
 
 
+_RANKS: Mapping[Any, str] = {"gpu": "all", "auto": "all"}
+"""Words of ``--nproc_per_node`` that mean one rank on every visible GPU."""
+
+
 def build(
     action: Action,
     flags: Mapping[str, Any],
     *,
     rest: Sequence[str],
     passthrough: Sequence[str],
+    own: Sequence[str],
     recipe: Path | None,
     settings: Settings,
     cwd: Path,
@@ -33,16 +38,18 @@ def build(
         flags: The flags by their names in :class:`Request`; None where a flag was not given.
         rest: The words spark-rl has no option for, in order.
         passthrough: The words after ``--``.
+        own: The options of the command, for suggestions.
         recipe: A recipe file.
         settings: Every setting.
         cwd: The working directory.
 
     Raises:
-        RequestError: No task is named, or the recipe is wrong.
+        RequestError: A word is unknown, no task is named, or the recipe is wrong.
     """
+    options, overrides = words.split_overrides(rest, own)
     values = _defaults(settings) | (load_recipe(recipe) if recipe else {}) | _given(flags)
-    options, overrides = words.split_overrides(rest)
     overrides = (*values.pop("overrides", ()), *overrides)
+    values["gpus"] = _RANKS.get(values.get("gpus"), values.get("gpus"))
     values["assets"] = _assets(str(values.get("assets") or "auto"), cwd)
     if not values.get("task"):
         raise RequestError("no task was named", "add --task NAME; see the names with: spark-rl list-envs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -15,7 +16,6 @@ from spark_rl.words import is_override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 FILE = "spark-rl.toml"
 
@@ -27,6 +27,9 @@ KEYS: Mapping[str, type] = {
     "assets": str,
 }
 """Settings a file or SPARK_RL_<KEY> may hold: the Isaac Lab to use and defaults of the flags of the same name."""
+
+ASSETS = ("auto", "nvidia", "embedded")
+"""Values of the setting ``assets`` that are no path."""
 
 RECIPE_KEYS: Mapping[str, type] = {
     "task": str,
@@ -52,7 +55,7 @@ def user_file() -> Path:
 
 def project_file(cwd: Path) -> Path | None:
     """Return the nearest ``spark-rl.toml`` in ``cwd`` or above it."""
-    return next((folder / FILE for folder in (cwd, *cwd.parents) if (folder / FILE).is_file()), None)
+    return next((folder / FILE for folder in (cwd, *cwd.parents) if _is_file(folder / FILE)), None)
 
 
 def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -64,14 +67,28 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     values: dict[str, Setting] = {name: Setting(name=name, value=None, source="default") for name in KEYS}
     for file in (project_file(cwd), user_file()):
-        if file is not None and file.is_file():
+        if file is not None and _is_file(file):
             for name, value in read_toml(file, KEYS).items():
-                values[name] = Setting(name=name, value=value, source=str(file))
+                values[name] = Setting(name=name, value=_located(name, value, file), source=str(file))
     for name, kind in KEYS.items():
         variable = f"SPARK_RL_{name.upper()}"
         if environ.get(variable):
             values[name] = Setting(name=name, value=_from_text(environ[variable], kind, variable), source=variable)
     return Settings(entries=tuple(values.values()))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be searched
+        return False
+
+
+def _located(name: str, value: Any, file: Path) -> Any:
+    """Return a setting's value; a relative path in a file starts at that file's folder."""
+    if name == "isaaclab" or (name == "assets" and value not in ASSETS):
+        return os.path.normpath(file.parent / Path(value).expanduser())
+    return value
 
 
 def load_recipe(file: Path) -> dict[str, Any]:
@@ -94,7 +111,7 @@ def read_toml(file: Path, keys: Mapping[str, type]) -> dict[str, Any]:
         RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
     """
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{file} cannot be read: {_reason(error)}", "give the path of a TOML file") from error
     except tomllib.TOMLDecodeError as error:

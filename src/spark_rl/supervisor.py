@@ -6,18 +6,21 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import FrameType
 
 LADDER = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE_S = 30.0
 """Time for a trainer to leave Kit's shutdown behind before the next rung of :data:`LADDER`."""
+
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals to spark-rl that ask for a stop; INT starts on the first rung of :data:`LADDER`, the others on the second."""
 
 _POLL_S = 0.2
 
@@ -42,24 +45,21 @@ class _Stop:
     grace_s: float
     received: int | None = None
     sent: list[signal.Signals] = field(default_factory=list)
-    requests: int = 0
+    pending: int = 0
     deadline: float = 0.0
 
     def request(self, signum: int, _frame: FrameType | None) -> None:
         self.received = self.received or signum
-        self.requests += 1
+        self.pending += 1
 
     def due(self, now: float) -> signal.Signals | None:
-        """Return the next signal for the group, None when there is nothing to do yet."""
-        if not self.requests or len(self.sent) == len(LADDER):
+        """Return the signal to send now, None when there is nothing to do yet."""
+        rung = len(self.sent) + (0 if self.received == signal.SIGINT else 1)
+        if rung >= len(LADDER) or not (self.pending or (self.sent and now >= self.deadline)):
             return None
-        first = 1 if self.received == signal.SIGTERM else 0
-        rung = len(self.sent) + first
-        if rung >= len(LADDER):
-            return None
-        if self.sent and self.requests <= len(self.sent) and now < self.deadline:
-            return None
+        self.pending = max(0, self.pending - 1)
         self.deadline = now + self.grace_s
+        self.sent.append(LADDER[rung])
         return LADDER[rung]
 
 
@@ -74,9 +74,10 @@ def run(
 ) -> Exit:
     """Run ``argv`` to its end, its output going to the file descriptor ``output``.
 
-    The child has its own session, default signal dispositions and no input. SIGINT and SIGTERM that reach spark-rl
-    are passed on once as INT (TERM), then by deadline ``grace_s`` (seconds) or a repeated request TERM and KILL, to
-    the whole group. What is left of the group when the child has ended is killed.
+    The child has its own session, obeys INT and TERM even where spark-rl was started with them ignored, and has no
+    input. A stop that is asked of spark-rl (:data:`REQUESTS`) is passed on once as INT or TERM, then by deadline
+    ``grace_s`` (seconds) or a repeated request as TERM and KILL, to the whole group. What is left of the group when
+    the child has ended is killed.
 
     Raises:
         OSError: The program cannot be started.
@@ -92,7 +93,6 @@ def run(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_default_signals,  # noqa: PLW1509 - a child of a background shell inherits ignored INT otherwise
         )
         try:
             status = _wait(child, stop, on_signal)
@@ -107,33 +107,49 @@ def run(
 
 
 def _wait(child: subprocess.Popen[bytes], stop: _Stop, on_signal: Callable[[str], None]) -> int:
-    while True:
-        try:
-            return child.wait(timeout=_POLL_S)
-        except subprocess.TimeoutExpired:
-            due = stop.due(time.monotonic())
-            if due is not None:
-                stop.sent.append(due)
+    """Return the child's exit status; after a stop, the rest of its group gets the same time to end by itself.
+
+    A shell that started the trainer dies of TERM at once, while the trainer is still closing its simulator.
+    """
+    while child.poll() is None or (stop.sent and stop.sent[-1] != signal.SIGKILL and _is_alive(child.pid)):
+        due = stop.due(time.monotonic())
+        if due is not None:
+            _signal_group(child.pid, due)
+            with suppress(OSError):  # a terminal that is gone
                 on_signal(due.name)
-                _signal_group(child.pid, due)
+        if child.returncode is None:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=_POLL_S)
+        else:
+            time.sleep(_POLL_S)
+    return child.returncode
 
 
-def _default_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
+def _is_alive(group: int) -> bool:
+    """Say whether a process of ``group`` runs; one that ended and that nobody waits for does not count."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            state, _, owner = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[:3]
+            if int(owner) == group and state not in "ZX":
+                return True
+    return False
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
+    # PermissionError: only processes of another user are left, such as a setuid program's.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        return
 
 
 @contextmanager
 def _signals(stop: _Stop) -> Iterator[None]:
-    """Hand SIGINT and SIGTERM to a stop ladder for the time of a ``with`` block."""
-    before = {number: signal.signal(number, stop.request) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Hand the stop signals to a stop ladder for the time of a ``with`` block.
+
+    The handlers also give the child default dispositions: exec resets a caught signal, and keeps one ignored that a
+    shell ignored for what it started with ``&``. An ignored HUP stays so: that is what nohup is for.
+    """
+    heeded = [number for number in REQUESTS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop.request) for number in heeded}
     try:
         yield
     finally:

@@ -2,13 +2,14 @@
 
 Run by path inside Isaac Lab's Python (3.10 or later), never imported by spark-rl::
 
-    python play.py --steps N --result FILE -- isaaclab play --task T ...                  (Isaac Lab 3.0)
-    isaaclab.sh -p play.py --steps N --result FILE -- scripts/.../rsl_rl/play.py --task T ...   (2.x)
+    python play.py --steps N -- isaaclab play --task T ...                        (Isaac Lab 3.0)
+    isaaclab.sh -p play.py --steps N -- scripts/.../rsl_rl/play.py --task T ...   (2.x)
 
 Isaac Lab's own play ends by itself only with ``--video`` and prints no return. Here its unchanged entry runs in this
 process with the env's ``step`` counted: one count is one call for all environments. After N of them the result is
 written and the play is ended so that the env, its video and the simulator close as they normally would.
 
+The result goes to the file of ``--result``, else of ``SPARK_RL_RESULT``, else to ``play-result.json`` here.
 Only finished episodes make the mean return: over fewer steps than ``max_episode_length`` it leans to short episodes.
 
 Exit code: 0 after N steps, 1 when no step was played; else the entry's own.
@@ -395,9 +396,12 @@ def _leave(code: int) -> None:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(usage="play.py --steps N --result FILE -- ENTRY ...", allow_abbrev=False)
+    parser = argparse.ArgumentParser(usage="play.py --steps N [--result FILE] -- ENTRY ...", allow_abbrev=False)
+    here = os.environ.get("SPARK_RL_RESULT") or "play-result.json"
     parser.add_argument("--steps", type=int, required=True, help="env steps, each of all environments")
-    parser.add_argument("--result", type=Path, required=True, help="JSON file to write")
+    parser.add_argument(
+        "--result", type=Path, default=Path(here), help="JSON file to write (default: $SPARK_RL_RESULT)"
+    )
     parser.add_argument("--grace", type=float, default=60.0, help="seconds to close in, after the result is written")
     cut = argv.index("--") if "--" in argv else len(argv)
     options = parser.parse_args(argv[:cut])

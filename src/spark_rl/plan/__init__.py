@@ -75,7 +75,7 @@ def resolve(request: Request, facts: Facts) -> tuple[Request, Target]:
         agent=agent,
         given=given,
         words=tuple(word for option, value in options for word in profiles.render(option, value)),
-        overrides=(*_presets(task.presets, translation.overrides), *translation.overrides),
+        overrides=(*task.presets, *translation.overrides),
         reasons=(("isaaclab", facts.chosen), ("library", library_why), ("algorithm", why)),
         findings=(*((warning,) if warning else ()), *translation.findings),
     )
@@ -133,7 +133,7 @@ def _windowed(request: Request, translation: profiles.Translation) -> tuple[Requ
     said = {option.name: option is not profiles.WINDOW for option, _ in translation.options}
     headless = next((said[name] is not False for name in ("--headless", profiles.WINDOW.name) if name in said), None)
     options = tuple(pair for pair in translation.options if pair[0].name not in ("--headless", profiles.WINDOW.name))
-    if request.headless is None and headless is not None:
+    if headless is not None:
         request = replace(request, headless=headless)
     return request, options
 
@@ -153,21 +153,6 @@ def _algorithm_words(context: Context) -> tuple[str, ...]:
     if target.library != "skrl" or (asked is None and ("--agent" in target.given or target.algorithm == "PPO")):
         return ()
     return ("--algorithm", target.algorithm)
-
-
-def _presets(presets: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the presets that stand for a 2.x task in 3.0.
-
-    Raises:
-        RequestError: The user chose presets as well, and only one such word is read.
-    """
-    own = next((word for word in overrides if word.startswith("presets=")), None)
-    if own is not None and any(word.startswith("presets=") for word in presets):
-        wanted = ",".join(word.partition("=")[2] for word in (*presets, own) if word.startswith("presets="))
-        raise RequestError(
-            f"the old task name already means {' '.join(presets)}", f"use the new name and presets={wanted}"
-        )
-    return presets
 
 
 def _ordered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from spark_rl.errors import RequestError
@@ -83,6 +84,15 @@ class Context:
     def distributed(self) -> bool:
         """Whether the run spans several processes, started here or by an outer torchrun."""
         return self.request.gpus is not None and (self.inside_torchrun or self.request.gpus != "1")
+
+    @property
+    def visible_gpus(self) -> int:
+        """Number of GPUs the run can see: those of the machine, or those CUDA_VISIBLE_DEVICES leaves."""
+        gpus, chosen = len(self.facts.host.gpus), dict(self.facts.host.environ).get("CUDA_VISIBLE_DEVICES")
+        if chosen is None:
+            return gpus
+        named = (entry.strip() for entry in chosen.split(","))
+        return min(gpus, sum(1 for _ in takewhile(lambda entry: entry not in ("", "-1"), named)))
 
     @property
     def inside_torchrun(self) -> bool:

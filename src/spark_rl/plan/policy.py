@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from spark_rl import checkpoints
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from spark_rl.model import CheckpointFile
     from spark_rl.plan.parts import Context
 
+_RUN_NAME = re.compile(r"[^\W_][\w.+@ -]*|_[\w.+@ -]+")
+_TEXT = re.compile(r"(?!(?:true|false|null|none|nan|inf)\b)[A-Za-z_][\w.-]*", re.IGNORECASE)
 _REMOTE = ("wandb:", "https://wandb.ai/")
 
 
@@ -123,7 +126,7 @@ def _hand_over(context: Context, file: CheckpointFile) -> tuple[str, ...]:
             "use another library, or Isaac Lab 2.2.1 or newer",
         )
     root = f"{run_folder(context)}/logs/{target.library}/{experiment(context) or file.experiment}"
-    if file.path != f"{root}/{file.run}/{file.name}":
+    if normpath(file.path) != normpath(f"{root}/{file.run}/{file.name}"):
         raise RequestError(
             f"{file.path} lies outside {root}, the only place where this version looks",
             f"put it into a run folder there, for example {root}/imported/model_0.pt",
@@ -176,10 +179,13 @@ def run_name(context: Context) -> Part:
     name = context.request.run_name
     if name is None:
         return NOTHING
+    if not _RUN_NAME.fullmatch(name):
+        raise RequestError(f"--run-name {name!r} is no name for a folder", "for example --run-name fast-walk_2")
     target = context.target
     place = target.profile.run_name(target.library)
     if place is None:
         return Part(reasons=because("run_name", f"{target.library} has no place for it: kept as spark-rl's own label"))
     if place.startswith("--"):
         return Part(words=(place, name))
-    return Part(overrides=(f"{place}{name}",))
+    # A name such as 2024 or true would reach the config as a number or a truth value.
+    return Part(overrides=(f"{place}={name if _TEXT.fullmatch(name) else repr(name)}",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from spark_rl.errors import RequestError
@@ -11,6 +12,7 @@ from spark_rl.plan.parts import NOTHING, Part, because
 if TYPE_CHECKING:
     from spark_rl.plan.parts import Context
 
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _HORIZON = "agent.params.config.horizon_length"
 _MINIBATCH = "agent.params.config.minibatch_size"
 
@@ -25,6 +27,8 @@ def counts(context: Context) -> Part:
     for name, value in (("--num-envs", request.num_envs), ("--max-iterations", request.max_iterations)):
         if value is not None and value < 1:
             raise RequestError(f"{name} must be at least 1, not {value}", "leave it out for the task's own number")
+    if request.seed is not None and not -1 <= request.seed < 2**32:
+        raise RequestError(f"--seed must be from 0 to 2^32 - 1, not {request.seed}", "--seed -1 draws one")
     if request.seed is not None and request.action == "play" and not context.target.profile.play_takes_seed:
         raise RequestError(
             f"play of Isaac Lab {context.facts.installation.version} has no --seed",
@@ -42,14 +46,16 @@ def device(context: Context) -> Part:
     """Put simulation and agent on one device: ``--device`` alone moves the simulation only.
 
     Raises:
-        RequestError: This version's play cannot move the agent to the device that was asked for.
+        RequestError: There is no such device, or this version's play cannot move the agent to it.
     """
     asked = context.request.device
-    chosen = asked or ("cpu" if not context.facts.host.gpus and not context.distributed else None)
+    chosen = asked or ("cpu" if not context.visible_gpus and not context.distributed else None)
     if chosen is None:
         return NOTHING
+    if not _DEVICE.fullmatch(chosen):
+        raise RequestError(f"--device must be cpu, cuda or cuda:N, not {chosen!r}", "for example --device cuda:1")
     words = ("--device", chosen)
-    reasons = because("device", "asked for" if asked else "this machine has no GPU")
+    reasons = because("device", "asked for" if asked else "no GPU can be seen")
     findings = (_NO_GPU,) if asked is None and context.old else ()
     if chosen in ("cuda", "cuda:0"):
         return Part(words=words, reasons=reasons)
@@ -89,11 +95,11 @@ def batches(context: Context) -> Part:
     if not (envs and horizon and minibatch) or envs * horizon % minibatch == 0:
         return NOTHING
     near = " or ".join(f"--num-envs {count}" for count in valid_counts(envs, horizon, minibatch))
-    divisor = valid_minibatch(envs * horizon, minibatch)
     raise RequestError(
         f"rl_games needs env count x horizon ({envs} x {horizon} = {envs * horizon}) to be a multiple of its "
         f"minibatch size, {minibatch}",
-        f"use {near}, or add {_MINIBATCH}={divisor}",
+        f"use {near}, or add {_MINIBATCH}={valid_minibatch(envs, horizon, minibatch)} (and the same in "
+        "central_value_config, where the config has one)",
     )
 
 
@@ -106,9 +112,14 @@ def valid_counts(envs: int, horizon: int, minibatch: int) -> tuple[int, ...]:
     return (below, below + step) if below else (step,)
 
 
-def valid_minibatch(batch: int, minibatch: int) -> int:
-    """Return the largest divisor of ``batch`` that is no larger than ``minibatch``."""
-    return next(size for size in range(min(batch, minibatch), 0, -1) if batch % size == 0)
+def valid_minibatch(envs: int, horizon: int, minibatch: int) -> int:
+    """Return the largest size up to ``minibatch`` that the batch is a multiple of.
+
+    It is a multiple of ``horizon`` where it can be: a recurrent policy needs whole sequences.
+    """
+    whole = (count * horizon for count in range(min(envs, minibatch // horizon), 0, -1) if envs % count == 0)
+    largest = (size for size in range(min(envs * horizon, minibatch), 0, -1) if envs * horizon % size == 0)
+    return next(whole, None) or next(largest)
 
 
 def _whole(text: str | None) -> int | None:

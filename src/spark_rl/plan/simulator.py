@@ -9,37 +9,65 @@ from spark_rl.checks import NO_LIBGOMP
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 from spark_rl.names import related
-from spark_rl.plan.parts import NOTHING, Part, because, whole_number
+from spark_rl.plan.parts import NOTHING, Part, because, join, whole_number
 from spark_rl.text import either
 
 if TYPE_CHECKING:
     from spark_rl.plan.parts import Context
 
-_PHYSICS_KEYS = ("physics", "env.sim.physics")
-_ALIASES = {"newton": "newton_mjwarp", "kamino": "newton_kamino", "physx": "isaacsim_physx"}
+_ALIASES = {"newton": "newton_mjwarp", "kamino": "newton_kamino"}
 INSTALL_ISAACSIM = "install Isaac Sim: pip install 'spark-rl[isaacsim]'"
+INSTALL_OVPHYSX = "install OvPhysX: pip install 'isaaclab[ovphysx]'"
 
 
 def physics(context: Context) -> Part:
     """Refuse a task that needs Isaac Sim on a kit-less installation, naming what would work.
 
     Raises:
-        RequestError: The task's physics, or the one chosen by override, needs Isaac Sim.
+        RequestError: The task's physics, or the one chosen by override, is not there.
     """
     task, installation = context.target.task.task, context.facts.installation
-    if context.old or not installation.kitless:
+    if context.old:
         return NOTHING
-    chosen = context.target.override(*_PHYSICS_KEYS)
+    chosen = _chosen_physics(context)
+    if chosen is not None and task.kitless is not None and chosen not in task.physics_options:
+        others = f"{task.id} has {either(task.physics_options)}" if task.physics_options else "leave physics= out"
+        raise RequestError(f"{task.id} has no physics={chosen}", others)
+    if not installation.kitless:
+        return NOTHING
+    _check_renderer(context)
     if chosen is not None:
-        chosen = _ALIASES.get(chosen, chosen)
-        if chosen == "isaacsim_physx":
-            raise RequestError(f"physics={chosen} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
-        return NOTHING
-    if task.kitless is not False:
-        return NOTHING
-    raise RequestError(
-        f"{task.id} needs Isaac Sim (PhysX through Kit), and {installation.path} is kit-less", _instead(context)
-    )
+        _check_kitless(chosen, context)
+    elif task.kitless is False:
+        raise RequestError(
+            f"{task.id} needs Isaac Sim (PhysX through Kit), and {installation.path} is kit-less", _instead(context)
+        )
+    return NOTHING
+
+
+def _chosen_physics(context: Context) -> str | None:
+    """Return the physics that ``physics=``, ``env.sim.physics=`` or ``presets=`` names, None where none does."""
+    named = context.target.override("physics", "env.sim.physics")
+    presets = (context.target.override("presets") or "").split(",")
+    names = [_ALIASES.get(name, name) for name in ([named] if named is not None else presets)]
+    options = context.target.task.task.physics_options
+    return next((name for name in names if named is not None or name in options), None)
+
+
+def _check_kitless(chosen: str, context: Context) -> None:
+    packages = dict(context.facts.installation.packages)
+    if chosen == "isaacsim_physx":
+        raise RequestError(f"physics={chosen} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
+    if chosen in ("physx", "ovphysx") and packages and "ovphysx" not in packages:
+        raise RequestError(
+            f"physics={chosen} needs OvPhysX here, which is not installed", f"{INSTALL_OVPHYSX}, or {INSTALL_ISAACSIM}"
+        )
+
+
+def _check_renderer(context: Context) -> None:
+    renderer = context.target.override("renderer")
+    if renderer in ("isaacsim_rtx", "isaacsim_rtx_renderer"):
+        raise RequestError(f"renderer={renderer} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
 
 
 def _instead(context: Context) -> str:
@@ -56,15 +84,15 @@ def kit_options(context: Context) -> Part:
     """Refuse options that need Kit on a kit-less installation.
 
     Raises:
-        RequestError: ``--viz kit``, ``--livestream`` or ``--experience`` was given there.
+        RequestError: ``--viz kit``, ``--livestream`` or the like was given there.
     """
     if context.old or not context.facts.installation.kitless:
         return NOTHING
     given = context.target.given
-    for option in ("--livestream", "--experience", "--kit_args"):
-        if given.get(option) not in (None, "-1", "0", ""):
+    for option in ("--livestream", "--experience", "--kit_args", "--xr", "--anim_recording_enabled"):
+        if option in given and given[option] not in ("-1", "0", ""):
             raise RequestError(f"{option} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
-    if "kit" in (given.get("--visualizer") or "").split(","):
+    if "kit" in (given.get("--visualizer") or "").lower().split(","):
         raise RequestError("--viz kit needs Isaac Sim, and this installation has none", "use --viz newton_gl")
     return NOTHING
 
@@ -78,26 +106,25 @@ def preload(context: Context) -> Part:
     host = context.facts.host
     if host.machine not in ("aarch64", "arm64"):
         return NOTHING
-    inherited = [entry for entry in (host.variable("LD_PRELOAD") or "").replace(":", " ").split() if entry]
+    inherited = (host.variable("LD_PRELOAD") or "").replace(":", " ").split()
     present = any(PurePath(entry).name == "libgomp.so.1" for entry in inherited)
-    if not present and host.libgomp is None:
-        return Part(findings=(NO_LIBGOMP,))
-    value = ":".join(inherited if present else [*inherited, str(host.libgomp)])
-    env = () if present else (("LD_PRELOAD", value),)
-    reasons = because("LD_PRELOAD", "on aarch64 the simulator needs libgomp loaded first") if env else ()
+    added = () if present or host.libgomp is None else (host.libgomp,)
+    value = ":".join((*inherited, *added))
+    plain = Part(
+        env=(("LD_PRELOAD", value),) if added else (),
+        reasons=because("LD_PRELOAD", "on aarch64 the simulator needs libgomp loaded first") if added else (),
+        findings=() if present or added else (NO_LIBGOMP,),
+    )
     python = context.facts.installation.sim_python
-    if python is None or _uses_active(context):
-        return Part(env=env, reasons=reasons)
+    if python is None or not value or _uses_active(context):
+        return plain
     wrapper = (
         ("PYTHONEXE", context.facts.wrapper),
         ("SPARK_RL_LD_PRELOAD", value),
         ("SPARK_RL_PYTHONEXE", host.variable("PYTHONEXE") or python),
     )
-    return Part(
-        env=env + wrapper,
-        reasons=reasons
-        + because("PYTHONEXE", "this Isaac Sim's python.sh replaces LD_PRELOAD: a wrapper puts it back"),
-    )
+    why = because("PYTHONEXE", "this Isaac Sim's python.sh replaces LD_PRELOAD: a wrapper puts it back")
+    return join((plain, Part(env=wrapper, reasons=why)))
 
 
 def environments(context: Context) -> Part:
@@ -109,8 +136,10 @@ def environments(context: Context) -> Part:
         env.variable for env in context.facts.active if not (env.isaacsim or (env.isaaclab and not context.old))
     )
     if installation.python is not None:
+        # Every 2.x isaaclab.sh looks at CONDA_PREFIX first; VIRTUAL_ENV counts since 2.3 alone.
         prefix = str(PurePath(installation.python).parent.parent)
-        return Part(env=(("VIRTUAL_ENV", prefix),), unset=tuple(name for name in unset if name != "VIRTUAL_ENV"))
+        why = because("CONDA_PREFIX", "isaaclab.sh takes the Python of the environment that has this Isaac Lab")
+        return Part(env=(("CONDA_PREFIX", prefix),), reasons=why)
     reasons = tuple(
         (f"env_unset {env.variable}", f"{env.path} has no Isaac Sim, and isaaclab.sh would take its Python")
         for env in context.facts.active
@@ -184,7 +213,7 @@ def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     entry = (installation.python, "-m", "isaaclab") if installation.python else (shell,)
     if _starts_ranks(context):
         count = ("--num_gpus", _ranks(context))
-        return (*entry, "train_multigpu", *library, *count, *(word for word in words if word != "--distributed"))
+        return (*entry, "train_multigpu", *library, *count, *words)
     return (*entry, request.action, *library, *words)
 
 
@@ -207,7 +236,7 @@ def _ranks(context: Context) -> str:
     gpus = context.request.gpus
     if gpus not in (None, "all"):
         return gpus
-    return str(len(context.facts.host.gpus)) if context.facts.host.gpus else "gpu"
+    return str(context.visible_gpus or "gpu")
 
 
 def distribution(context: Context) -> Part:
@@ -232,17 +261,15 @@ def distribution(context: Context) -> Part:
         why = "inside an outer torchrun (LOCAL_RANK is set): this process is one of its ranks"
         return Part(words=("--distributed",), reasons=because("distributed", why))
     return Part(
-        words=("--distributed",),
+        words=("--distributed",) if context.old else (),
         reasons=because("distributed", f"{_ranks(context)} ranks, one GPU each; --num-envs counts per rank"),
         findings=_too_few_gpus(context),
     )
 
 
 def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
-    ranks, gpus = _ranks(context), len(context.facts.host.gpus)
+    ranks, gpus = _ranks(context), context.visible_gpus
     if ranks.isdecimal() and int(ranks) <= gpus:
         return ()
-    message = (
-        f"{ranks} GPUs were asked for, and this machine has {gpus}" if ranks != "gpu" else "this machine has no GPU"
-    )
+    message = f"{ranks} GPUs were asked for, and {gpus} can be seen" if ranks != "gpu" else "no GPU can be seen"
     return (Finding(code="gpus-missing", level="error", message=message, hint="see what it has: spark-rl doctor"),)

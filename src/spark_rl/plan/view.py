@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from spark_rl.plan.parts import Context
 
 _VIZ = "--visualizer"
+_WINDOWS = frozenset(("kit", "newton", "newton_gl", "newton_rtx"))
+"""Visualizers that open a window, and so can be recorded from; the others stream to a browser."""
 
 
 def window(context: Context) -> Part:
@@ -32,16 +34,29 @@ def is_headless(context: Context) -> bool:
 
 
 def _headless(context: Context) -> tuple[bool, str]:
-    asked = context.request.headless
+    asked, shown = context.request.headless, _shown(context)
+    if shown is not None and not (shown and context.request.video):
+        return not shown, "--viz says so"
     if asked is not None:
         return asked, "asked for"
     if context.request.action == "train":
         return True, "training opens no window unless told to (--no-headless)"
-    if _VIZ in context.target.given:
-        return context.target.given[_VIZ] in ("none", "rerun", "viser"), "--viz says so"
+    if shown:
+        return False, "--viz says so"
+    if context.target.given.get("--livestream") in ("1", "2"):
+        return True, "--livestream shows it in a browser"
     if _has_display(context):
         return False, "play shows a window (--headless: none)"
     return True, "this machine has no display, so play opens no window"
+
+
+def _shown(context: Context) -> bool | None:
+    """Say whether ``--viz`` opens a window, None where it was not given."""
+    return bool(_visualizers(context) & _WINDOWS) if _VIZ in context.target.given else None
+
+
+def _visualizers(context: Context) -> frozenset[str]:
+    return frozenset((context.target.given.get(_VIZ) or "").lower().split(","))
 
 
 def _has_display(context: Context) -> bool:
@@ -75,17 +90,24 @@ def cameras(context: Context) -> Part:
 
 
 def video(context: Context) -> Part:
-    """Record a video the way the version and installation can."""
+    """Record a video the way the version and installation can.
+
+    Raises:
+        RequestError: What was asked for besides cannot be recorded.
+    """
     if not context.request.video:
         return NOTHING
-    words = ("--video",)
-    if context.old or not context.facts.installation.kitless:
+    words, kitless = ("--video",), context.facts.installation.kitless
+    if context.old:
         return Part(words=words)
     visualizer = context.target.given.get(_VIZ)
-    if visualizer is not None and "newton_gl" not in visualizer:
-        raise RequestError(
-            f"--viz {visualizer} cannot record a video without Isaac Sim", "leave --viz out: newton_gl records it"
-        )
+    recorders = frozenset(("newton", "newton_gl")) if kitless else _WINDOWS
+    if visualizer is not None and not _visualizers(context) & recorders:
+        raise RequestError(f"--viz {visualizer} cannot record a video here", "leave --viz out, or use --viz newton_gl")
+    if context.target.given.get("--frontend") == "warp":
+        raise RequestError("--frontend warp cannot record a video", "leave --video or --frontend out")
+    if not kitless:
+        return Part(words=words)
     add = Part(words=("--viz", "newton_gl")) if visualizer is None and is_headless(context) else NOTHING
     return join((Part(words=words), add, _no_stale_display(context), _prerequisites(context)))
 

@@ -1,0 +1,1 @@
+"""Stand-ins that run: a trainer, the Isaac Lab around it, and what starts and watches them."""

@@ -1,0 +1,108 @@
+"""Isaac Labs whose Python runs the fake trainer, and real processes around them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAKES = Path(__file__).parent
+TRAINER = FAKES / "trainer.py"
+SOURCES = FAKES.parent.parent / "src"
+PATIENCE_S = 30.0
+
+PYTHON = f'{quote(sys.executable)} -I -S {quote(str(TRAINER))} "$@"'
+"""The fake trainer in shell, given the words of a script."""
+
+
+def package(folder: Path) -> Path:
+    """Make an environment with Isaac Lab 3.0.0 whose ``bin/python`` is the fake trainer."""
+    return program(stand_in.kitless(folder) / "bin" / "python", f"#!/bin/sh\nexec {PYTHON}\n").parent.parent
+
+
+def checkout(folder: Path, version: str = "2.3.2") -> Path:
+    """Make a checkout whose ``isaaclab.sh -p`` is the fake trainer, a child of the shell as upstream's is."""
+    return program(
+        stand_in.checkout(folder, version) / "isaaclab.sh", f'#!/bin/bash\nset -e\n[ "$1" = -p ] && shift\n{PYTHON}\n'
+    ).parent
+
+
+def program(path: Path, text: str) -> Path:
+    """Write an executable file."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+class Notes:
+    """What the fake trainer wrote down."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+
+    def read(self, name: str) -> str:
+        """Wait for a note and return it."""
+        eventually((self.folder / name).exists, f"note {name}")
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def expect(self, name: str, text: str) -> None:
+        """Wait until a note says ``text``."""
+        eventually(lambda: self.read(name) == text, f"{name} = {text}")
+
+    def started(self) -> dict[str, Any]:
+        """Wait for the trainer and return what it saw."""
+        seen: dict[str, Any] = json.loads(self.read("started"))
+        return seen
+
+
+def environ(behaviour: str, notes: Notes, **more: str) -> dict[str, str]:
+    """Return the environment of a child that must ask no network and find this source tree."""
+    own = {"FAKE_TRAINER": behaviour, "FAKE_NOTES": str(notes.folder), "ISAACSIM_ASSET_ROOT": "/nowhere"}
+    return dict(os.environ) | own | {"PYTHONPATH": str(SOURCES)} | more
+
+
+def start(*argv: str | Path, cwd: Path, env: dict[str, str], shell: str = "") -> subprocess.Popen[str]:
+    """Start a program in its own session; ``shell`` is run before it in the same process."""
+    words = [str(word) for word in argv]
+    command = ["/bin/sh", "-c", f'{shell}; exec "$@"', "sh", *words] if shell else words
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=cwd, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+
+def spark_rl(*argv: str | Path, cwd: Path, env: dict[str, str], shell: str = "") -> subprocess.Popen[str]:
+    """Start spark-rl as a real child."""
+    return start(sys.executable, "-m", "spark_rl", *argv, cwd=cwd, env=env, shell=shell)
+
+
+def finish(child: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of a child that must end by itself."""
+    out, err = child.communicate(timeout=PATIENCE_S)
+    return child.returncode, out, err
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.005)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process runs; one that ended and that nobody waits for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

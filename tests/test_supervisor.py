@@ -1,0 +1,176 @@
+"""Real children, real signals: everything stops, and nothing outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import lab
+
+from spark_rl import supervisor
+
+if TYPE_CHECKING:
+    import subprocess
+
+LONG, SHORT = "60", "0.3"
+TRAINER = (sys.executable, "-I", "-S", lab.TRAINER)
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> lab.Notes:
+    return lab.Notes(tmp_path / "notes")
+
+
+class Supervised:
+    """A child of a child: this test, the supervisor's process, the trainer."""
+
+    def __init__(self, behaviour: str, notes: lab.Notes, grace: str, *argv: str | Path, shell: str = "") -> None:
+        self.notes = notes
+        words = (sys.executable, lab.FAKES / "supervise.py", grace, *(argv or TRAINER))
+        self.child: subprocess.Popen[str] = lab.start(
+            *words, cwd=notes.folder, env=lab.environ(behaviour, notes), shell=shell
+        )
+
+    def signal(self, number: signal.Signals) -> None:
+        self.child.send_signal(number)
+
+    def ended(self) -> dict[str, Any]:
+        code, out, err = lab.finish(self.child)
+        assert code == 0, err
+        document: dict[str, Any] = json.loads(out)
+        return document
+
+
+def test_an_interrupt_reaches_the_child_once(notes: lab.Notes) -> None:
+    run = Supervised("polite", notes, LONG)
+    notes.started()
+    run.signal(signal.SIGINT)
+    ended = run.ended()
+    assert (ended["status"], ended["sent"], ended["stopped_by"]) == (0, ["SIGINT"], signal.SIGINT)
+    assert notes.read("heard") == "2"
+
+
+def test_a_second_interrupt_skips_ahead_and_a_third_kills(notes: lab.Notes) -> None:
+    run = Supervised("deaf", notes, LONG)
+    notes.started()
+    run.signal(signal.SIGINT)
+    notes.expect("heard", "2")
+    run.signal(signal.SIGINT)
+    notes.expect("heard", "2 15")
+    run.signal(signal.SIGINT)
+    ended = run.ended()
+    assert (ended["status"], ended["sent"]) == (-signal.SIGKILL, ["SIGINT", "SIGTERM", "SIGKILL"])
+    assert ended["seconds"] < float(LONG)
+
+
+def test_the_ladder_climbs_by_itself_when_the_time_is_up(notes: lab.Notes) -> None:
+    run = Supervised("deaf", notes, SHORT)
+    notes.started()
+    run.signal(signal.SIGINT)
+    ended = run.ended()
+    assert (ended["status"], ended["sent"]) == (-signal.SIGKILL, ["SIGINT", "SIGTERM", "SIGKILL"])
+    assert notes.read("heard") == "2 15"
+    assert ended["seconds"] >= 2 * float(SHORT)
+
+
+def test_a_repeated_request_climbs_after_a_passed_deadline_too() -> None:
+    stop = supervisor._Stop(grace_s=30)
+    assert stop.due(0) is None
+    stop.request(signal.SIGINT, None)
+    assert [stop.due(0), stop.due(29), stop.due(30), stop.due(31)] == [signal.SIGINT, None, signal.SIGTERM, None]
+    stop.request(signal.SIGINT, None)
+    assert [stop.due(32), stop.due(99)] == [signal.SIGKILL, None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_stops_start_with_term(notes: lab.Notes, number: signal.Signals) -> None:
+    run = Supervised("hang", notes, LONG)
+    notes.started()
+    run.signal(number)
+    ended = run.ended()
+    assert (ended["status"], ended["sent"], ended["stopped_by"]) == (-signal.SIGTERM, ["SIGTERM"], number)
+
+
+def test_nohup_is_respected(notes: lab.Notes) -> None:
+    run = Supervised("polite", notes, LONG, shell="trap '' HUP")
+    notes.started()
+    run.signal(signal.SIGHUP)
+    run.signal(signal.SIGINT)
+    assert run.ended()["stopped_by"] == signal.SIGINT
+
+
+def test_a_child_of_a_background_shell_stops_too(notes: lab.Notes) -> None:
+    run = Supervised("hang", notes, LONG, shell="trap '' INT QUIT")
+    notes.started()
+    run.signal(signal.SIGINT)
+    assert run.ended()["status"] == -signal.SIGINT
+
+
+def test_a_grandchild_that_ignores_everything_is_gone_too(notes: lab.Notes) -> None:
+    run = Supervised("family hang", notes, SHORT)
+    notes.started()
+    grandchild = int(notes.read("grandchild"))
+    assert lab.is_running(grandchild)
+    run.signal(signal.SIGINT)
+    ended = run.ended()
+    assert (ended["status"], ended["sent"]) == (-signal.SIGINT, ["SIGINT", "SIGTERM", "SIGKILL"])
+    lab.eventually(lambda: not lab.is_running(grandchild), "the grandchild's end")
+
+
+def test_what_a_finished_child_leaves_behind_is_killed_at_once(notes: lab.Notes) -> None:
+    ended = Supervised("family nothing", notes, LONG).ended()
+    assert (ended["status"], ended["sent"], ended["stopped_by"]) == (0, [], None)
+    assert ended["seconds"] < float(LONG)
+    grandchild = int(notes.read("grandchild"))
+    lab.eventually(lambda: not lab.is_running(grandchild), "the grandchild's end")
+
+
+def test_a_trainer_may_close_after_its_shell_died_of_term(notes: lab.Notes, tmp_path: Path) -> None:
+    lab.checkout(tmp_path / "IsaacLab")
+    run = Supervised("slow-close", notes, LONG, tmp_path / "IsaacLab" / "isaaclab.sh", "-p", "train.py")
+    assert notes.started()["group"] != notes.started()["pid"]
+    run.signal(signal.SIGTERM)
+    ended = run.ended()
+    assert (ended["status"], ended["sent"]) == (-signal.SIGTERM, ["SIGTERM"])
+    assert (notes.folder / "closed").exists()
+
+
+def test_the_child_has_its_own_session_and_no_input(notes: lab.Notes) -> None:
+    run = Supervised("hang", notes, LONG)
+    seen = notes.started()
+    assert seen["input"] == ""
+    assert seen["group"] == seen["pid"] == os.getsid(seen["pid"]) != os.getsid(run.child.pid)
+    run.signal(signal.SIGTERM)
+    run.ended()
+
+
+def test_a_callback_that_cannot_speak_does_not_shorten_the_stop(notes: lab.Notes) -> None:
+    run = Supervised("slow-close", notes, LONG)
+    notes.started()
+    assert run.child.stderr is not None
+    run.child.stderr.close()
+    run.signal(signal.SIGHUP)
+    assert run.child.stdout is not None
+    assert json.loads(run.child.stdout.read())["status"] == 0
+    assert (notes.folder / "closed").exists()
+    run.child.wait(lab.PATIENCE_S)
+    run.child.stdout.close()
+
+
+def test_signal_handlers_are_given_back(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in supervisor.REQUESTS]
+    ended = supervisor.run(["/bin/sh", "-c", "exit 7"], cwd=tmp_path, environ={}, output=2)
+    assert (ended.status, ended.sent, ended.stopped_by) == (7, (), None)
+    assert [signal.getsignal(number) for number in supervisor.REQUESTS] == before
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(FileNotFoundError):
+        supervisor.run([str(tmp_path / "none")], cwd=tmp_path, environ={}, output=2)
+    assert signal.getsignal(signal.SIGINT) == before
