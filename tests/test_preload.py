@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes import lab
 
+from fakes import lab
 from spark_rl import preload
 from spark_rl.errors import CheckError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import stand_in
 
+import stand_in
 from spark_rl.__main__ import run
 from spark_rl.settings import RECIPE_KEYS, load_recipe
 
@@ -132,6 +132,8 @@ def test_every_recipe_key_is_understood(recipe: Path) -> None:
     assert set(load_recipe(recipe)) == set(RECIPE_KEYS)
 
 
-@pytest.mark.parametrize("file", sorted((Path(__file__).parent.parent / "configs").glob("*.toml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent.parent / "configs").glob("*.toml")), ids=lambda f: f.stem
+)
 def test_the_recipes_that_come_with_spark_rl_are_valid(file: Path) -> None:
     assert load_recipe(file)["task"].startswith("Isaac-")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import stand_in
 
+import stand_in
 from spark_rl import settings
 from spark_rl.__main__ import run
 from spark_rl.errors import RequestError

@@ -6,16 +6,16 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes import lab
 
+from fakes import lab
 from spark_rl import supervisor
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 
 LONG, SHORT = "60", "0.3"
 TRAINER = (sys.executable, "-I", "-S", lab.TRAINER)

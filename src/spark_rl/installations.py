@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
@@ -175,7 +176,8 @@ def _has_script(folder: Path) -> bool:
 
 
 def _sites(environment: Path) -> Iterator[Path]:
-    yield from sorted(environment.glob("lib/python3*/site-packages"))
+    with suppress(OSError):  # a folder that may not be searched
+        yield from sorted(environment.glob("lib/python3*/site-packages"))
 
 
 def _distribution(environment: Path) -> Path | None:
@@ -204,7 +206,7 @@ def _editable_checkout(distribution: Path) -> Path | None:
     try:
         url = json.loads((distribution / "direct_url.json").read_text(encoding="utf-8"))["url"]
         source = Path(unquote(urlparse(url).path))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return next((folder for folder in (source, *source.parents) if _has_script(folder)), None)
 

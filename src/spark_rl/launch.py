@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
 NEWEST = "3.0.0"
 RESULT_VARIABLE = "SPARK_RL_RESULT"
+_PUBLISHED = frozenset(("pretrained", "--use_pretrained_checkpoint"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,7 @@ def _run(decided: Plan, result: Path, output: int, tell: Callable[[str], None]) 
         )
     except OSError as error:
         what = f"{decided.argv[0]} cannot be started: {error.strerror}"
-        if error.filename == decided.cwd:
+        if str(error.filename) == decided.cwd:
             what = f"the run's folder {decided.cwd} cannot be used: {error.strerror}"
         raise CheckError(what, "check the installation: spark-rl doctor") from error
 
@@ -234,7 +235,7 @@ def _verdict(decided: Plan, request: Request, ended: Exit, played: PlayResult | 
         return "failed", f"the {decided.action} script {_ending(ended.status)}"
     if decided.action == "train" and not new.checkpoints:
         return "failed", "training ended with status 0 and left no checkpoint behind"
-    if request.checkpoint == "pretrained" and not logs.has_published(decided):
+    if _PUBLISHED & set(decided.argv) and not logs.has_published(decided):
         return "failed", "there is no published checkpoint of this task, or it could not be downloaded"
     if request.video and not new.videos:
         return "failed", "no video was written"

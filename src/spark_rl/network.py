@@ -22,8 +22,8 @@ def answers(url: str = ASSET_HOST, timeout_s: float = TIMEOUT_S) -> bool:
     answered = threading.Event()
 
     def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is ours
         try:
+            request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is ours
             with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310
                 answered.set()
         except urllib.error.HTTPError as refusal:

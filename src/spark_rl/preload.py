@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
-import platformdirs
-
+from spark_rl import folders
 from spark_rl.errors import CheckError
 
 _SCRIPT = """\
@@ -22,7 +20,7 @@ exec "$SPARK_RL_PYTHONEXE" "$@"
 
 def wrapper_path() -> Path:
     """Return where the wrapper belongs: a path that survives python.sh, which uses PYTHONEXE without quotes."""
-    cache = platformdirs.user_cache_path("spark-rl").absolute()
+    cache = folders.cache().absolute()
     split = any(letter.isspace() or letter in "*?[" for letter in str(cache))
     return (_private_folder() if split else cache) / "python-with-preload"
 
@@ -39,6 +37,8 @@ def write_wrapper(path: Path) -> None:
             raise CheckError(f"{path.parent} belongs to another user", "set XDG_CACHE_HOME to a folder of your own")
         if path.is_file() and path.read_bytes() == _SCRIPT.encode() and os.access(path, os.X_OK):
             return
+        import tempfile
+
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
             file.write(_SCRIPT)
         Path(file.name).chmod(stat.S_IRWXU)

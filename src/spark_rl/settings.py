@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
+from spark_rl import folders
 from spark_rl.errors import RequestError
 from spark_rl.model import Setting, Settings
 from spark_rl.text import did_you_mean
@@ -50,7 +48,7 @@ RECIPE_KEYS: Mapping[str, type] = {
 
 def user_file() -> Path:
     """Return the settings file of the user's config folder (``~/.config/spark-rl/spark-rl.toml`` on Linux)."""
-    return platformdirs.user_config_path("spark-rl") / FILE
+    return folders.config() / FILE
 
 
 def project_file(cwd: Path) -> Path | None:
@@ -110,6 +108,8 @@ def read_toml(file: Path, keys: Mapping[str, type]) -> dict[str, Any]:
     Raises:
         RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
     """
+    import tomllib
+
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:

@@ -24,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 LAYOUTS = {
@@ -114,7 +115,7 @@ def flood() -> None:
 
 
 def option(argv: list[str], *names: str) -> str | None:
-    return next((after for word, after in zip(argv, argv[1:], strict=False) if word in names), None)
+    return next((after for word, after in pairwise(argv) if word in names), None)
 
 
 def library(argv: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from spark_rl import checkpoints
@@ -126,7 +125,7 @@ def _hand_over(context: Context, file: CheckpointFile) -> tuple[str, ...]:
             "use another library, or Isaac Lab 2.2.1 or newer",
         )
     root = f"{run_folder(context)}/logs/{target.library}/{experiment(context) or file.experiment}"
-    if normpath(file.path) != normpath(f"{root}/{file.run}/{file.name}"):
+    if file.path != f"{root}/{file.run}/{file.name}":
         raise RequestError(
             f"{file.path} lies outside {root}, the only place where this version looks",
             f"put it into a run folder there, for example {root}/imported/model_0.pt",

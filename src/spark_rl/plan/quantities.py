@@ -49,13 +49,15 @@ def device(context: Context) -> Part:
         RequestError: There is no such device, or this version's play cannot move the agent to it.
     """
     asked = context.request.device
-    chosen = asked or ("cpu" if not context.visible_gpus and not context.distributed else None)
+    chosen = asked
+    if asked is None and not context.visible_gpus and not context.distributed:
+        chosen = "cpu"
     if chosen is None:
         return NOTHING
     if not _DEVICE.fullmatch(chosen):
         raise RequestError(f"--device must be cpu, cuda or cuda:N, not {chosen!r}", "for example --device cuda:1")
     words = ("--device", chosen)
-    reasons = because("device", "asked for" if asked else "no GPU can be seen")
+    reasons = because("device", "no GPU can be seen" if asked is None else "asked for")
     findings = (_NO_GPU,) if asked is None and context.old else ()
     if chosen in ("cuda", "cuda:0"):
         return Part(words=words, reasons=reasons)

@@ -1,0 +1,426 @@
+"""Checkpoints: which file is meant, and how each library of each version is told so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import stand_in
+from conftest import HOSTS
+from planning import CWD, LAB, codes, planned, reason, refused, words
+from spark_rl import checkpoints
+from spark_rl.__main__ import run as run_cli
+from spark_rl.model import CheckpointFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CARTPOLE = "Isaac-Cartpole-Direct-v0"
+EXPERIMENT = {"rsl_rl": "cartpole_direct", "rl_games": "cartpole_direct", "skrl": "cartpole_direct", "sb3": CARTPOLE}
+NEWEST = "2026-03-01_00-00-00"
+
+
+def file(
+    library: str,
+    run: str,
+    name: str,
+    *,
+    modified: float = 1.0,
+    root: str = LAB,
+    experiment: str | None = None,
+    task: str | None = None,
+) -> CheckpointFile:
+    experiment = experiment or EXPERIMENT[library]
+    return CheckpointFile(
+        path=f"{root}/logs/{library}/{experiment}/{run}/{name}",
+        run=run,
+        name=name,
+        experiment=experiment,
+        modified=modified,
+        task=task,
+    )
+
+
+def run_of(library: str, run: str, *names: str, modified: float = 1.0, **values: Any) -> tuple[CheckpointFile, ...]:
+    return tuple(file(library, run, name, modified=modified, **values) for name in names)
+
+
+def chosen_word(library: str, names: tuple[str, ...], asked: str) -> str:
+    """Return the file that play is handed on 2.3.2, below its run folder."""
+    files = run_of(library, f"{NEWEST}_ppo_torch" if library == "skrl" else NEWEST, *names)
+    plan = planned("2.3.2", CARTPOLE, "play", library=library, checkpoint=asked, checkpoints=files)
+    path = plan.argv[plan.argv.index("--checkpoint") + 1]
+    assert path in {file.path for file in files}
+    return next(file.name for file in files if file.path == path)
+
+
+@pytest.mark.parametrize(
+    ("library", "names", "latest", "best"),
+    [
+        ("rsl_rl", ("model_0.pt", "model_999.pt", "model_50.pt", "model_1000.pt"), "model_1000.pt", "model_1000.pt"),
+        ("rsl_rl", ("model_9.pt", "model_10.pt", "model_100000000.pt"), "model_100000000.pt", "model_100000000.pt"),
+        (
+            "rl_games",
+            ("nn/cartpole.pth", "nn/last_cartpole_ep_50_rew_9.5.pth", "nn/last_cartpole_ep_100_rew__4.0_.pth"),
+            "nn/last_cartpole_ep_100_rew__4.0_.pth",
+            "nn/cartpole.pth",
+        ),
+        ("rl_games", ("nn/last_c_ep_50_rew_9.5.pth",), "nn/last_c_ep_50_rew_9.5.pth", "nn/last_c_ep_50_rew_9.5.pth"),
+        (
+            "rl_games",
+            ("nn/last_c_ep_9_rew_-1.5.pth", "nn/last_c_ep_10_rew_-9.pth"),
+            "nn/last_c_ep_10_rew_-9.pth",
+            "nn/last_c_ep_10_rew_-9.pth",
+        ),
+        ("rl_games", ("nn/reach_franka.pth",), "nn/reach_franka.pth", "nn/reach_franka.pth"),
+        (
+            "skrl",
+            ("checkpoints/agent_9000.pt", "checkpoints/agent_16000.pt", "checkpoints/best_agent.pt"),
+            "checkpoints/agent_16000.pt",
+            "checkpoints/best_agent.pt",
+        ),
+        ("skrl", ("checkpoints/best_agent.pt",), "checkpoints/best_agent.pt", "checkpoints/best_agent.pt"),
+        ("skrl", ("checkpoints/agent_5.pickle",), "checkpoints/agent_5.pickle", "checkpoints/agent_5.pickle"),
+        ("sb3", ("model_200000_steps.zip", "model_1000000_steps.zip"), *["model_1000000_steps.zip"] * 2),
+        ("sb3", ("model_200000_steps.zip", "model.zip", "model_1000000_steps.zip"), "model.zip", "model.zip"),
+    ],
+)
+def test_latest_and_best_of_a_run(library: str, names: tuple[str, ...], latest: str, best: str) -> None:
+    for order in (names, names[::-1]):
+        assert chosen_word(library, order, "latest") == latest
+        assert chosen_word(library, order, "best") == best
+
+
+@pytest.mark.parametrize("library", ["rsl_rl", "sb3"])
+def test_best_of_a_library_that_keeps_none_says_so(library: str) -> None:
+    name = "model_10.pt" if library == "rsl_rl" else "model.zip"
+    files = run_of(library, NEWEST, name)
+    plan = planned("2.3.2", CARTPOLE, "play", library=library, checkpoint="best", checkpoints=files)
+    assert f"{library} kept no best checkpoint" in (reason(plan, "checkpoint") or "")
+    plan = planned("2.3.2", CARTPOLE, "play", library=library, checkpoint="latest", checkpoints=files)
+    assert "kept no best" not in (reason(plan, "checkpoint") or "")
+
+
+def test_the_run_that_wrote_last_counts_whatever_its_name() -> None:
+    files = (
+        *run_of("rsl_rl", "2026-01-01_00-00-00", "model_5.pt", modified=30.0),
+        *run_of("rsl_rl", "2026-02-01_00-00-00", "model_900.pt", modified=20.0),
+        *run_of("rsl_rl", "2026-03-01_00-00-00", "events.out", "model_x.pt", "model_1.pt.tmp", modified=90.0),
+        *run_of("rsl_rl", "2026-04-01_00-00-00", "model_7.pt", modified=99.0, experiment="humanoid"),
+    )
+    plan = planned("2.3.2", CARTPOLE, "play", checkpoints=files)
+    assert plan.argv[-1] == files[0].path
+
+
+def test_of_two_runs_written_at_once_the_later_name_counts() -> None:
+    files = run_of("rsl_rl", "2026-01-02_00-00-00", "model_5.pt") + run_of(
+        "rsl_rl", "2026-01-03_00-00-00", "model_1.pt"
+    )
+    for order in (files, files[::-1]):
+        assert planned("2.3.2", CARTPOLE, "play", checkpoints=order).argv[-1] == files[1].path
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "IPPO", "MAPPO"])
+def test_a_policy_of_another_algorithm_is_never_taken(algorithm: str) -> None:
+    task, experiment = "Isaac-Cart-Double-Pendulum-Direct-v0", "cart_double_pendulum_direct"
+    files = tuple(
+        file("skrl", run, "checkpoints/agent_10.pt", modified=float(at), experiment=experiment)
+        for at, run in enumerate(
+            ("t_ippo_torch", "t_mappo_torch_like_ppo_torch", "t_ppo_torch_not_mappo", "t_PPO_jax", "t_amp_torch")
+        )
+    )
+    plan = planned("2.3.2", task, "play", library="skrl", algorithm=algorithm, checkpoints=files)
+    expected = {"IPPO": "t_ippo_torch", "MAPPO": "t_mappo_torch_like_ppo_torch", "PPO": "t_PPO_jax"}
+    assert f"/{expected[algorithm]}/" in plan.argv[-1]
+
+
+def test_the_task_in_the_manifest_counts_more_than_the_folder() -> None:
+    files = (
+        *run_of("rsl_rl", "a", "model_1.pt", modified=1.0, root=CWD, task="Isaac-Cartpole-Direct", experiment="mine"),
+        *run_of("rsl_rl", "b", "model_2.pt", modified=2.0, root=CWD, task="Isaac-Ant-Direct"),
+        *run_of("rsl_rl", "c", "model_3.pt", modified=0.5, root=CWD),
+    )
+    assert planned("kitless", CARTPOLE, "play", checkpoints=files).argv[-1] == files[0].path
+    assert planned("kitless", CARTPOLE, "play", checkpoints=files[1:]).argv[-1] == files[2].path
+
+
+@pytest.mark.parametrize(
+    ("on", "asked"),
+    [
+        ("2.3.2", {"overrides": ("agent.experiment_name=mine",)}),
+        ("2.3.2", {"options": ("--experiment_name", "mine")}),
+        ("kitless", {"options": ("--experiment_name=mine",)}),
+    ],
+)
+def test_the_users_experiment_is_looked_into(on: str, asked: dict[str, Any]) -> None:
+    root = LAB if on == "2.3.2" else CWD
+    files = (
+        *run_of("rsl_rl", "a", "model_1.pt", root=root, experiment="mine"),
+        *run_of("rsl_rl", "b", "model_2.pt", modified=2.0, root=root),
+    )
+    plan = planned(on, CARTPOLE, "play", checkpoints=files, **asked)
+    assert plan.argv[plan.argv.index("--checkpoint") + 1] == files[0].path
+
+
+def test_a_play_id_of_sb3_is_looked_up_under_its_training_id() -> None:
+    task = "Isaac-Velocity-Flat-Unitree-A1-v0"
+    files = run_of("sb3", NEWEST, "model.zip", experiment=task)
+    plan = planned("2.3.2", task, "play", library="sb3", checkpoints=files)
+    assert plan.task.task.id == "Isaac-Velocity-Flat-Unitree-A1-Play-v0"
+    assert plan.argv[-1] == files[0].path
+
+
+# Handing it over
+
+
+@pytest.mark.parametrize(
+    ("on", "library", "name"),
+    [
+        ("2.1.0", "rl_games", "nn/cartpole.pth"),
+        ("2.3.2", "rl_games", "nn/cartpole.pth"),
+        ("2.3.2", "skrl", "checkpoints/agent_10.pt"),
+        ("2.2.1", "sb3", "model.zip"),
+        ("kitless", "rsl_rl", "model_10.pt"),
+        ("kitless", "rl_games", "nn/cartpole.pth"),
+        ("kitless", "skrl", "checkpoints/agent_10.pt"),
+    ],
+)
+@pytest.mark.parametrize("asked", [{"checkpoint": "latest"}, {"resume": True}, {"resume": True, "checkpoint": "best"}])
+def test_training_goes_on_from_a_path(on: str, library: str, name: str, asked: dict[str, Any]) -> None:
+    files = run_of(library, NEWEST, name, root=CWD if on == "kitless" else LAB)
+    plan = planned(on, CARTPOLE, library=library, checkpoints=files, **asked)
+    assert plan.argv[plan.argv.index("--checkpoint") + 1] == files[0].path
+    assert not {"--resume", "--load_run"} & {*plan.argv}
+    assert files[0].path in (reason(plan, "checkpoint") or "")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        NEWEST,
+        f"{NEWEST}_walk.v2+fast",
+        f"{NEWEST}_(a|b)[c]",
+        "run$",
+        "a",
+        "aa",
+        "über lauf",
+        "-dash",
+    ],
+)
+@pytest.mark.parametrize("name", ["model_1.pt", "model_10.pt"])
+@pytest.mark.parametrize("on", ["2.1.0", "2.2.0", "2.3.2"])
+def test_rsl_rl_of_2_is_told_by_patterns_that_match_one_file_alone(on: str, run: str, name: str) -> None:
+    runs = [NEWEST, f"{NEWEST}_walk.v2+fast", f"{NEWEST}_walkxv2+fast", f"{NEWEST}_walk.v2+fast2", "a", "aa", "run$"]
+    names = ["model_1.pt", "model_10.pt", "model_100.pt", "model_1xpt", "model_1.pt.old", "my_model_1.pt"]
+    files = run_of("rsl_rl", run, name)
+    plan = planned(on, CARTPOLE, checkpoints=files, resume=True)
+    assert words(plan)[1] == "--resume"
+    load_run, checkpoint = words(plan)[3], words(plan)[5]
+    assert words(plan)[2:6] == ["--load_run", load_run, "--checkpoint", checkpoint]
+    assert [other for other in {*runs, run} if re.match(load_run, other)] == [run]
+    assert [other for other in {*names, name} if re.match(checkpoint, other)] == [name]
+    assert not load_run.startswith("-")
+
+
+def test_play_of_rsl_rl_of_2_is_told_a_path() -> None:
+    files = run_of("rsl_rl", NEWEST, "model_10.pt")
+    assert words(planned("2.3.2", CARTPOLE, "play", checkpoints=files)) == [
+        "--headless",
+        "--checkpoint",
+        files[0].path,
+    ]
+
+
+def test_rsl_rl_of_2_refuses_a_file_outside_its_log_root() -> None:
+    outside = CheckpointFile(path="/data/model_5.pt", run="data", name="model_5.pt", experiment="")
+    refusal = refused("2.3.2", CARTPOLE, checkpoint="/data/model_5.pt", checkpoints=(outside,))
+    assert "/data/model_5.pt lies outside /lab/logs/rsl_rl/cartpole_direct" in refusal.message
+    assert "/lab/logs/rsl_rl/cartpole_direct/" in (refusal.hint or "")
+    other = run_of("rsl_rl", NEWEST, "model_5.pt", experiment="ant")
+    assert "lies outside" in refused("2.3.2", CARTPOLE, checkpoint=other[0].path, checkpoints=other).message
+    assert planned("2.3.2", CARTPOLE, "play", checkpoint="/data/model_5.pt", checkpoints=(outside,)).argv[-1] == (
+        "/data/model_5.pt"
+    )
+    assert planned("kitless", CARTPOLE, checkpoint="/data/model_5.pt", checkpoints=(outside,)).argv[-1] == (
+        "/data/model_5.pt"
+    )
+
+
+@pytest.mark.parametrize("on", ["2.1.0", "2.2.0"])
+def test_sb3_cannot_train_on_before_2_2_1(on: str) -> None:
+    files = run_of("sb3", NEWEST, "model.zip")
+    refusal = refused(on, CARTPOLE, library="sb3", resume=True, checkpoints=files)
+    assert "cannot train on from a checkpoint" in refusal.message
+    assert planned(on, CARTPOLE, "play", library="sb3", checkpoints=files).argv[-1] == files[0].path
+
+
+def test_a_named_file_may_have_any_name() -> None:
+    strange = CheckpointFile(path="/data/policy final.pt", run="data", name="policy final.pt", experiment="")
+    plan = planned("2.3.2", CARTPOLE, "play", checkpoint="/data/policy final.pt", checkpoints=(strange,))
+    assert plan.argv[-2:] == ("--checkpoint", "/data/policy final.pt")
+
+
+@pytest.mark.parametrize("on", ["2.3.2", "kitless"])
+def test_the_trio_of_2(on: str) -> None:
+    root = LAB if on == "2.3.2" else CWD
+    files = (
+        *run_of("rsl_rl", "2026-01-01_00-00-00", "model_50.pt", "model_100.pt", root=root),
+        *run_of("rsl_rl", "2026-02-01_00-00-00", "model_50.pt", "model_500.pt", modified=2.0, root=root),
+    )
+    asked = {"resume": True, "options": ("--load_run", "2026-01.*"), "checkpoints": files}
+    for checkpoint, name in (("model_50.pt", "model_50.pt"), (None, "model_100.pt"), ("model_.*.pt", "model_100.pt")):
+        plan = planned(on, CARTPOLE, checkpoint=checkpoint, **asked)
+        given = plan.argv[plan.argv.index("--checkpoint") + 1]
+        if on == "kitless":
+            assert given == f"{CWD}/logs/rsl_rl/cartpole_direct/2026-01-01_00-00-00/{name}"
+        else:
+            assert re.match(given, name)
+            assert re.match(plan.argv[plan.argv.index("--load_run") + 1], "2026-01-01_00-00-00")
+            assert plan.argv.count("--load_run") == plan.argv.count("--resume") == 1
+    without = {**asked, "resume": False}
+    assert words(planned(on, CARTPOLE, **without)) == words(planned(on, CARTPOLE, **asked))
+    assert "no checkpoint" in refused(on, CARTPOLE, **{**asked, "options": ("--load_run=2027.*",)}).message
+
+
+@pytest.mark.parametrize(
+    "asked", [{"options": ("--load_run", "*")}, {"checkpoint": "*.pt"}, {"checkpoint": "model_[.pt"}]
+)
+def test_a_pattern_that_is_none_is_refused(asked: dict[str, Any]) -> None:
+    options = asked.get("options", ("--load_run", ".*"))
+    refusal = refused("2.3.2", CARTPOLE, resume=True, **{"options": options, **asked})
+    assert "is read as a regular expression" in refusal.message
+    assert refusal.hint
+
+
+def test_play_knows_the_old_spellings_of_latest_and_pretrained() -> None:
+    files = run_of("sb3", NEWEST, "model_10_steps.zip")
+    plan = planned(
+        "2.3.2", CARTPOLE, "play", library="sb3", options=("--use_last_checkpoint",), checkpoints=files, headless=False
+    )
+    assert words(plan) == ["--checkpoint", files[0].path]
+    for asked in ({"options": ("--use_pretrained_checkpoint",)}, {"checkpoint": "pretrained"}):
+        assert words(planned("2.3.2", CARTPOLE, "play", headless=False, **asked)) == ["--use_pretrained_checkpoint"]
+        assert words(planned("kitless", CARTPOLE, "play", **asked)) == ["--checkpoint", "pretrained"]
+    assert "published checkpoint" in refused("kitless", CARTPOLE, checkpoint="pretrained").message
+
+
+@pytest.mark.parametrize("name", ["wandb:me/project/run", "https://wandb.ai/me/project/runs/x"])
+def test_a_run_on_weights_and_biases(name: str) -> None:
+    assert words(planned("kitless", CARTPOLE, checkpoint=name)) == ["--checkpoint", name]
+    assert "rsl_rl of Isaac Lab 3.0 alone" in refused("2.3.2", CARTPOLE, checkpoint=name).message
+    assert "rsl_rl of Isaac Lab 3.0 alone" in refused("kitless", CARTPOLE, library="skrl", checkpoint=name).message
+
+
+def test_a_missing_checkpoint() -> None:
+    plan = planned("2.3.2", CARTPOLE, "play")
+    assert codes(plan) == {"checkpoint-missing": "error"}
+    assert "--checkpoint" not in plan.argv
+    assert "spark-rl train --task Isaac-Cartpole-Direct-v0" in (plan.findings[0].hint or "")
+    for action, asked in (
+        ("play", {"checkpoint": "latest"}),
+        ("train", {"resume": True}),
+        ("train", {"checkpoint": "best"}),
+    ):
+        assert "no checkpoint of" in refused("2.3.2", CARTPOLE, action, **asked).message
+
+
+def test_training_starts_anew_unless_asked() -> None:
+    files = run_of("rsl_rl", NEWEST, "model_10.pt")
+    assert words(planned("2.3.2", CARTPOLE, checkpoints=files)) == ["--headless"]
+
+
+def test_skrl_says_what_it_does_not_resume() -> None:
+    files = run_of("skrl", f"{NEWEST}_ppo_torch", "checkpoints/agent_10.pt")
+    assert codes(planned("2.3.2", CARTPOLE, library="skrl", resume=True, checkpoints=files)) == {
+        "skrl-resume": "warning"
+    }
+    assert codes(planned("2.3.2", CARTPOLE, "play", library="skrl", checkpoints=files)) == {}
+    other = run_of("rsl_rl", NEWEST, "model_10.pt")
+    assert codes(planned("2.3.2", CARTPOLE, resume=True, checkpoints=other)) == {}
+
+
+# The name of a run
+
+
+@pytest.mark.parametrize(
+    ("on", "library", "name", "passed"),
+    [
+        ("2.3.2", "rsl_rl", "walk", ["--run_name", "walk"]),
+        ("kitless", "rsl_rl", "2024", ["--run_name", "2024"]),
+        ("2.3.2", "rl_games", "walk", ["++agent.params.config.full_experiment_name=walk"]),
+        ("kitless", "rl_games", "walk", ["agent.params.config.full_experiment_name=walk"]),
+        ("2.3.2", "skrl", "walk-2.v1", ["agent.agent.experiment.experiment_name=walk-2.v1"]),
+        ("kitless", "skrl", "2024", ["agent.agent.experiment.experiment_name='2024'"]),
+        ("kitless", "skrl", "true", ["agent.agent.experiment.experiment_name='true'"]),
+        ("2.3.2", "skrl", "1e5", ["agent.agent.experiment.experiment_name='1e5'"]),
+        ("2.3.2", "skrl", "a b", ["agent.agent.experiment.experiment_name='a b'"]),
+        ("2.3.2", "sb3", "walk", []),
+        ("kitless", "sb3", "walk", []),
+    ],
+)
+def test_the_name_of_a_run(on: str, library: str, name: str, passed: list[str]) -> None:
+    plan = planned(on, CARTPOLE, library=library, run_name=name, headless=True)
+    assert [word for word in words(plan) if word != "--headless"] == passed
+    assert ("own label" in (reason(plan, "run_name") or "")) == (library == "sb3")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", ".", "-x", "--video", "a\nb", "a=b", "a,b", "a'b", "${x}", "_", "a\0"]
+)
+@pytest.mark.parametrize("library", ["rsl_rl", "skrl", "sb3"])
+def test_a_name_that_is_no_folder_name_is_refused(library: str, name: str) -> None:
+    assert "no name for a folder" in refused("2.3.2", CARTPOLE, library=library, run_name=name).message
+
+
+# What really lies on disk, through the command line
+
+
+@pytest.mark.parametrize("version", ["2.3.2", "3.0.0"])
+def test_a_newest_folder_without_a_checkpoint_does_not_count(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab, cwd = tmp_path / "lab", tmp_path / "cwd"
+    stand_in.kitless(lab) if version == "3.0.0" else stand_in.checkout(lab, version)
+    cwd.mkdir()
+    monkeypatch.chdir(cwd)
+    runs = (cwd if version == "3.0.0" else lab) / "logs" / "rsl_rl" / "cartpole_direct"
+    for run, names in {
+        "2026-01-01": ("model_9.pt", "model_10.pt"),
+        "2026-02-01": (),
+        "2026-03-01": ("run.json",),
+    }.items():
+        (runs / run).mkdir(parents=True)
+        for name in names:
+            (runs / run / name).write_text("{}")
+            os.utime(runs / run / name, (1e9, 1e9))
+    place = ["--isaaclab", str(lab), "--host", str(HOSTS / "x86-workstation.json")]
+    command = ["play", "--task", CARTPOLE, *place, "--dry-run", "--json"]
+    assert run_cli(command) == 0
+    expected = str(runs / "2026-01-01" / "model_10.pt")
+    assert json.loads(capsys.readouterr().out)["argv"][-1] == expected
+    for path in (expected, str(runs / "2026-01-01"), os.path.relpath(expected, cwd)):
+        assert run_cli([*command, "--checkpoint", path]) == 0
+        assert json.loads(capsys.readouterr().out)["argv"][-1] == expected
+    assert run_cli([*command, "--checkpoint", str(runs / "2026-02-01")]) == 2
+    assert "holds no checkpoint of rsl_rl" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_every_glob_finds_what_the_patterns_name() -> None:
+    from fnmatch import fnmatch
+
+    for library, globs in checkpoints.GLOBS.items():
+        names = {
+            "rsl_rl": ("model_10.pt",),
+            "rl_games": ("nn/cartpole.pth", "nn/last_cartpole_ep_50_rew_9.5.pth"),
+            "skrl": ("checkpoints/agent_10.pt", "checkpoints/best_agent.pickle"),
+            "sb3": ("model.zip", "model_10_steps.zip"),
+        }[library]
+        for name in names:
+            assert checkpoints.is_checkpoint(name, library)
+            assert any(fnmatch(name, glob) for glob in globs)
+    assert not checkpoints.is_checkpoint("model_vecnormalize.pkl", "sb3")
+    assert not checkpoints.is_checkpoint("policy.pt", "rsl_rl")

@@ -1,0 +1,104 @@
+"""Training over several GPUs: the tutorial's command, and everything that is not possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planning import checkout, codes, host, package, planned, reason, refused, words
+
+CARTPOLE = "Isaac-Cartpole-Direct-v0"
+EIGHT = host(gpus=8)
+TORCHRUN = ("-p", "-m", "torch.distributed.run", "--nnodes=1")
+
+
+@pytest.mark.parametrize(("asked", "ranks"), [("2", "2"), ("8", "8"), ("all", "8")])
+@pytest.mark.parametrize("on", ["2.1.0", "2.3.2"])
+@pytest.mark.parametrize("library", ["rsl_rl", "rl_games", "skrl"])
+def test_2_runs_torchrun_through_isaaclab_sh(on: str, library: str, asked: str, ranks: str) -> None:
+    plan = planned(on, CARTPOLE, library=library, gpus=asked, machine=EIGHT, num_envs=4096)
+    script = f"scripts/reinforcement_learning/{library}/train.py"
+    assert plan.argv[:7] == ("/lab/isaaclab.sh", *TORCHRUN, f"--nproc_per_node={ranks}", script)
+    assert words(plan) == ["--headless", "--num_envs", "4096", "--distributed"]
+    assert reason(plan, "distributed") == f"{ranks} ranks, one GPU each; --num-envs counts per rank"
+    assert codes(plan) == {}
+
+
+@pytest.mark.parametrize(("asked", "ranks"), [("2", "2"), ("all", "8")])
+def test_3_has_an_entry_of_its_own(asked: str, ranks: str) -> None:
+    entry = ("train_multigpu", "--rl_library", "skrl", "--num_gpus", ranks, "--task", "Isaac-Cartpole-Direct")
+    plan = planned("kit", CARTPOLE, library="skrl", gpus=asked, machine=EIGHT)
+    assert plan.argv == ("/env/bin/python", "-m", "isaaclab", *entry)
+    plan = planned(checkout("3.0.0"), CARTPOLE, library="skrl", gpus=asked, machine=EIGHT)
+    assert plan.argv == ("/lab/isaaclab.sh", *entry)
+
+
+def test_what_follows_the_dashes_reaches_3_whole() -> None:
+    plan = planned("kit", CARTPOLE, gpus="2", machine=EIGHT, passthrough=("--distributed", "--x"))
+    assert plan.argv[-2:] == ("--distributed", "--x")
+
+
+def test_one_gpu_is_not_distributed() -> None:
+    for on in ("2.3.2", "kit"):
+        assert planned(on, CARTPOLE, gpus="1", machine=EIGHT).argv == planned(on, CARTPOLE, machine=EIGHT).argv
+
+
+@pytest.mark.parametrize(("asked", "ranks"), [("all", "2"), ("3", "3")])
+def test_visible_gpus_count(asked: str, ranks: str) -> None:
+    machine = host(gpus=8, environ={"CUDA_VISIBLE_DEVICES": "4, 6"})
+    plan = planned("2.3.2", CARTPOLE, gpus=asked, machine=machine)
+    assert f"--nproc_per_node={ranks}" in plan.argv
+    assert codes(plan) == ({} if asked == "all" else {"gpus-missing": "error"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "message"),
+    [("4", 2, "4 GPUs were asked for, and 2 can be seen"), ("2", 0, "and 0 can be seen"), ("all", 0, "no GPU can be")],
+)
+def test_more_gpus_than_there_are_stop_the_start(asked: str, gpus: int, message: str) -> None:
+    plan = planned("2.3.2", CARTPOLE, gpus=asked, machine=host(gpus=gpus))
+    assert [finding.code for finding in plan.findings if finding.level == "error"] == ["gpus-missing"]
+    assert message in plan.findings[0].message
+    assert "cpu" not in plan.argv
+
+
+@pytest.mark.parametrize("on", ["2.1.0", "2.3.2", "kitless"])
+def test_inside_torchrun_nothing_is_nested(on: str) -> None:
+    rank = host(gpus=8, environ={"LOCAL_RANK": "3", "WORLD_SIZE": "8"})
+    for asked in ("8", "all", "1"):
+        plan = planned(on, CARTPOLE, gpus=asked, machine=rank)
+        assert "torch.distributed.run" not in plan.argv
+        assert "train_multigpu" not in plan.argv
+        assert words(plan)[-1] == "--distributed"
+        assert "LOCAL_RANK is set" in (reason(plan, "distributed") or "")
+        assert codes(plan) == {}
+    assert "--distributed" not in planned(on, CARTPOLE, machine=rank).argv
+
+
+@pytest.mark.parametrize(
+    ("on", "asked", "message"),
+    [
+        ("2.3.2", {"library": "sb3", "gpus": "2"}, "sb3 of Isaac Lab 2.3.2 trains on one GPU alone"),
+        ("kitless", {"library": "sb3", "gpus": "all"}, "sb3 of Isaac Lab 3.0.0 trains on one GPU alone"),
+        ("2.0.2", {"library": "rsl_rl", "gpus": "2"}, "rsl_rl of Isaac Lab 2.0.2 trains on one GPU alone"),
+        ("2.3.2", {"gpus": "2", "device": "cpu"}, "cannot run with --device cpu"),
+        ("kit", {"gpus": "2", "options": ("--cpu",)}, "cannot run with --device cpu"),
+        ("2.3.2", {"gpus": "0"}, "--gpus must be a positive whole number"),
+        ("2.3.2", {"gpus": "-1"}, "--gpus must be a positive whole number"),
+        ("2.3.2", {"gpus": "two"}, "--gpus must be a positive whole number"),
+        ("2.3.2", {"gpus": "1.5"}, "--gpus must be a positive whole number"),
+        ("2.3.2", {"gpus": ""}, "--gpus must be a positive whole number"),
+        ("2.3.2", {"gpus": "²"}, "--gpus must be a positive whole number"),
+    ],
+)
+def test_what_cannot_be_distributed_is_refused(on: str, asked: dict[str, Any], message: str) -> None:
+    refusal = refused(on, CARTPOLE, machine=EIGHT, **asked)
+    assert message in refusal.message
+    assert refusal.hint
+
+
+def test_the_hint_names_libraries_that_the_task_has() -> None:
+    refusal = refused("2.3.2", "Isaac-Velocity-Flat-Unitree-A1-v0", library="sb3", gpus="2", machine=EIGHT)
+    assert refusal.hint == "leave --gpus out, or use --library rsl_rl or skrl"
+    assert "2.3.2" not in (refused(package(), CARTPOLE, library="sb3", gpus="2", machine=EIGHT).hint or "")
