@@ -91,7 +91,7 @@ class Rod:
 
 
 RAIL = Box(name="slider", mass=1.0, size=(0.06, 2 * CART_LIMIT + 0.4, 0.06), color=(0.35, 0.35, 0.38))
-CART = Box(name="cart", mass=2.0, size=(0.2, 0.4, 0.1), color=(0.1, 0.35, 0.7))
+CART = Box(name="cart", mass=4.0, size=(0.2, 0.4, 0.1), color=(0.1, 0.35, 0.7))
 POLE = Rod(name="pole", mass=0.5, length=1.0, color=(0.85, 0.45, 0.1))
 UPPER = Rod(name="pole", mass=0.5, length=0.8, color=(0.85, 0.45, 0.1))
 LOWER = Rod(name="pendulum", mass=0.5, length=0.8, color=(0.75, 0.1, 0.15))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from spark_rl.plan import Facts, plan, resolve
 
 LAB, ENV, CWD = "/lab", "/env", "/work dir"
 """Where the checkout and the environment lie, and where the user is."""
+
+HOSTS = Path(__file__).parent / "hosts"
+"""Machines as ``doctor --json`` describes them."""
 
 GPU = Gpu(index=0, name="GPU", memory_total_mib=24000)
 RENAMES = catalogues.renames()
@@ -42,10 +46,11 @@ def host(*, gpus: int = 1, machine: str = "x86_64", environ: dict[str, str] | No
 
 def checkout(version: str, **values: Any) -> Installation:
     """Describe a checkout at :data:`LAB` with Isaac Sim linked into it."""
-    return Installation(**{"version": version, "kind": "checkout", "path": LAB, "isaacsim": True} | values)
+    base: dict[str, Any] = {"version": version, "kind": "checkout", "path": LAB, "isaacsim": True}
+    return Installation(**base | values)
 
 
-def package(*, isaacsim: bool = False, **values: Any) -> Installation:
+def package(*, isaacsim: bool | None = False, **values: Any) -> Installation:
     """Describe an environment at :data:`ENV` with the 3.0.0 package in it."""
     base: dict[str, Any] = {
         "version": "3.0.0",
@@ -100,7 +105,8 @@ def planned(
 ) -> Plan:
     """Return the plan of a request; ``asked`` are fields of :class:`Request`."""
     known = facts(lab(on) if isinstance(on, str) else on, machine=machine, active=active, extra=extra)
-    request = Request(**{"action": action, "task": task, "cwd": CWD} | asked)
+    named: dict[str, Any] = {"action": action, "task": task, "cwd": CWD}
+    request = Request(**named | asked)
     request, target = resolve(request, known)
     return plan(request, known, target, checkpoints)
 

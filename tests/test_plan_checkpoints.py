@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import stand_in
-from conftest import HOSTS
-from planning import CWD, LAB, codes, planned, reason, refused, words
+from planning import CWD, HOSTS, LAB, codes, planned, reason, refused, words
 from spark_rl import checkpoints
 from spark_rl.__main__ import run as run_cli
 from spark_rl.model import CheckpointFile
@@ -271,7 +270,7 @@ def test_the_trio_of_2(on: str) -> None:
         *run_of("rsl_rl", "2026-01-01_00-00-00", "model_50.pt", "model_100.pt", root=root),
         *run_of("rsl_rl", "2026-02-01_00-00-00", "model_50.pt", "model_500.pt", modified=2.0, root=root),
     )
-    asked = {"resume": True, "options": ("--load_run", "2026-01.*"), "checkpoints": files}
+    asked: dict[str, Any] = {"resume": True, "options": ("--load_run", "2026-01.*"), "checkpoints": files}
     for checkpoint, name in (("model_50.pt", "model_50.pt"), (None, "model_100.pt"), ("model_.*.pt", "model_100.pt")):
         plan = planned(on, CARTPOLE, checkpoint=checkpoint, **asked)
         given = plan.argv[plan.argv.index("--checkpoint") + 1]

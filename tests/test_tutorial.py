@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import stand_in
-from conftest import HOSTS
+from planning import HOSTS
 from spark_rl.__main__ import run
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def pasted(row: Row) -> list[str]:
 @pytest.fixture(params=VERSIONS)
 def lab(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a stand-in of one version, with a trained policy for the tutorial's play command."""
-    version = request.param
+    version = str(request.param)
     path = tmp_path / "lab" / version
     stand_in.kitless(path) if version == "3.0.0" else stand_in.checkout(path, version)
     cwd = tmp_path / "cwd"

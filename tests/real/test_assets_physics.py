@@ -109,8 +109,8 @@ def test_a_cart_heavier_by_a_fifth_does_not_pass_for_the_documented_one(tmp_path
     shutil.copytree(assets.root(), tmp_path, dirs_exist_ok=True)
     file = tmp_path / assets.CARTPOLE
     text = file.read_text(encoding="utf-8")
-    assert text.count("physics:mass = 2\n") == 1
-    file.write_text(text.replace("physics:mass = 2\n", "physics:mass = 2.4\n"), encoding="utf-8")
+    assert text.count("physics:mass = 4\n") == 1
+    file.write_text(text.replace("physics:mass = 4\n", "physics:mass = 4.8\n"), encoding="utf-8")
 
     found = errors("Isaac-Cartpole-Direct", documented("POLE"), root=str(tmp_path))
 

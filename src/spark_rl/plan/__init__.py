@@ -12,7 +12,7 @@ from spark_rl.plan import choice, policy, quantities, simulator, view
 from spark_rl.plan.parts import Context, Facts, Part, Target, join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from spark_rl.model import AgentConfig, CheckpointFile, Finding, Request, Task
     from spark_rl.profiles import Option
@@ -62,7 +62,7 @@ def resolve(request: Request, facts: Facts) -> tuple[Request, Target]:
     action = "train" if "--train_env_cfg" in request.options else request.action
     task = names.resolve(request.task, action, facts.catalog, installation.generation, facts.renames)
     library, library_why = choice.choose_library(request.library, task.task)
-    request, tokens = _absorb(request)
+    request, tokens = _absorb(request, {**profiles.vocabulary(), **profile.options(library, request.action)})
     translation = profile.translate(library, request.action, tokens, request.overrides)
     request, options = _windowed(request, translation)
     given = {option.name: value for option, value in options}
@@ -113,10 +113,10 @@ def plan(request: Request, facts: Facts, target: Target, checkpoints: Iterable[C
     )
 
 
-def _absorb(request: Request) -> tuple[Request, tuple[str, ...]]:
+def _absorb(request: Request, table: Mapping[str, Option]) -> tuple[Request, tuple[str, ...]]:
     """Take what spark-rl decides by itself out of the script's options, whatever version they come from."""
     left: list[str] = []
-    for option, value in profiles.parse(request.options, profiles.vocabulary()):
+    for option, value in profiles.parse(request.options, table):
         if option.name in _OWN:
             request = replace(request, checkpoint=request.checkpoint or _OWN[option.name])
         elif option.name == "--cpu":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from spark_rl.assets import EMBEDDED_TASKS, covers
 from spark_rl.checks import NO_LIBGOMP
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
@@ -167,26 +168,44 @@ def _uses_active(context: Context) -> bool:
 
 
 def assets(context: Context) -> Part:
-    """Point the simulator at its assets; ``auto`` is settled when the run starts, since it asks the network."""
+    """Point the simulator at its assets; ``auto`` is settled when the run starts, since it asks the network.
+
+    Raises:
+        RequestError: The assets that were asked for are not for this version or task.
+    """
     wanted, own = context.request.assets, context.facts.host.variable("ISAACSIM_ASSET_ROOT")
     if wanted == "auto":
         why = "your ISAACSIM_ASSET_ROOT" if own and not context.old else "auto: settled when the run starts"
         return Part(reasons=because("assets", why))
     if wanted == "nvidia":
         return Part(unset=("ISAACSIM_ASSET_ROOT",), reasons=because("assets", "NVIDIA's host, asked for"))
-    setting = "--/persistent/isaac/asset_root/cloud="
     folder = context.facts.embedded if wanted == "embedded" else wanted
+    if wanted == "embedded":
+        _check_embedded(context)
     if context.old:
-        if wanted == "embedded":
-            raise RequestError(
-                "the embedded assets are made for Isaac Lab 3.0", "use --assets PATH with a copy of NVIDIA's assets"
-            )
-        if "--kit_args" in context.target.given:
-            raise RequestError(
-                "--assets and --kit_args both set Kit's arguments", f"add {setting}{folder} to your --kit_args"
-            )
-        return Part(words=(f"--kit_args={setting}{folder}",))
+        return Part(words=(_kit_setting(context, folder),), reasons=because("assets", f"{wanted}, asked for"))
     return Part(env=(("ISAACSIM_ASSET_ROOT", folder),), reasons=because("assets", f"{wanted}, asked for"))
+
+
+def _check_embedded(context: Context) -> None:
+    task = context.target.task.task
+    if context.old:
+        raise RequestError(
+            "the embedded assets are made for Isaac Lab 3.0", "use --assets PATH with a copy of NVIDIA's assets"
+        )
+    if task.package == "isaaclab_tasks" and not covers(task.id):
+        raise RequestError(f"the embedded assets have no model for {task.id}", f"they serve {either(EMBEDDED_TASKS)}")
+
+
+def _kit_setting(context: Context, folder: str) -> str:
+    setting = f"--/persistent/isaac/asset_root/cloud={folder}"
+    if len(folder.split()) > 1:
+        raise RequestError(
+            f"Isaac Lab 2 cannot take a folder with blanks in its name: {folder}", "use a link without blanks to it"
+        )
+    if "--kit_args" in context.target.given:
+        raise RequestError("--assets and --kit_args both set Kit's arguments", f"add {setting} to your --kit_args")
+    return f"--kit_args={setting}"
 
 
 def command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -251,9 +270,10 @@ def distribution(context: Context) -> Part:
     if not context.distributed:
         return NOTHING
     if not target.profile.distributed(target.library):
+        others = tuple(library for library in target.task.task.libraries if target.profile.distributed(library))
         raise RequestError(
             f"{target.library} of Isaac Lab {context.facts.installation.version} trains on one GPU alone",
-            "leave --gpus out, or use --library skrl or rl_games",
+            "leave --gpus out" + (f", or use --library {either(others)}" if others else ""),
         )
     if (request.device or "").startswith("cpu"):
         raise RequestError("training over several GPUs cannot run with --device cpu", "leave one of the two out")
