@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spark_rl.model import Task
 
-SHIPPED = Path(__file__).resolve().parent.parent / "src" / "spark_rl" / "data" / "catalogue"
+DATA = Path(__file__).resolve().parent.parent / "src" / "spark_rl" / "data"
 MARK = "resolved: "
 
 
 def main() -> int:
-    """Write ``src/spark_rl/data/catalogue/VERSION.json``."""
+    """Write ``src/spark_rl/data/catalogue/VERSION.json``, and note which source text it is of."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version", nargs="?")
     parser.add_argument("source", nargs="?", type=Path, help="folder that holds the isaaclab_tasks package")
@@ -41,8 +41,19 @@ def main() -> int:
     if not arguments.version or not arguments.source:
         parser.error("version and source are needed")
     text = catalogue(arguments.version, arguments.source, resolved(arguments.python) if arguments.python else {})
-    (SHIPPED / f"{arguments.version}.json").write_text(text, encoding="utf-8")
+    (DATA / "catalogue" / f"{arguments.version}.json").write_text(text, encoding="utf-8")
+    note(arguments.version, arguments.source)
     return 0
+
+
+def note(version: str, source: Path) -> None:
+    """Write into ``releases.json`` by what digest an installation of this release is known again."""
+    from spark_rl.catalogues import digest, read_sources
+
+    file = DATA / "releases.json"
+    others = {text: known for text, known in json.loads(file.read_text(encoding="utf-8")).items() if known != version}
+    releases = sorted((others | {digest(read_sources(source)): version}).items(), key=lambda pair: pair[1])
+    file.write_text(json.dumps(dict(releases), indent=2) + "\n", encoding="utf-8")
 
 
 def catalogue(version: str, source: Path, facts: dict[str, dict[str, Any]]) -> str:

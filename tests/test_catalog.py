@@ -343,7 +343,28 @@ def test_the_document_keeps_the_contract() -> None:
 )
 def test_a_document_that_is_no_catalogue_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="spark-rl/tasks/1"):
-        Catalog.from_document(document)
+        tuple(Catalog.from_document(document).tasks)
+
+
+def test_a_task_of_a_document_is_built_when_it_is_asked_for() -> None:
+    rows = [{"id": "A", "package": "p"}, {"id": "B", "package": "p", "agents": [{}]}, {"id": "C"}]
+    catalog = Catalog.from_document({"schema": "spark-rl/tasks/1", "isaaclab": "3.0.0", "tasks": rows[:2]})
+    assert (catalog.ids(), len(catalog.tasks)) == (("A", "B"), 2)
+    assert catalog.get("A") is catalog.tasks[0]
+    assert (catalog.get("C"), list(catalog.named("isaac-a"))) == (None, [Task(id="A", package="p")])
+    with pytest.raises(ValueError, match="damaged"):
+        catalog.get("B")
+
+
+def test_tasks_of_a_document_are_a_tuple_to_those_who_read_them() -> None:
+    document = Catalog(version="3.0.0", tasks=(REACH, Task(id="Mine", package="p"))).to_document()
+    read = Catalog.from_document(document)
+    assert read.tasks == (REACH, Task(id="Mine", package="p"))
+    assert (read.tasks[-1].id, read.tasks[:1], read.tasks[5:]) == ("Mine", (REACH,), ())
+    assert read != Catalog(version="3.0.0", tasks=(REACH,))
+    assert {read} == {Catalog(version="3.0.0", tasks=tuple(read.tasks))}
+    with pytest.raises(IndexError):
+        read.tasks[2]
 
 
 def test_overlaid_fills_what_the_text_did_not_say() -> None:

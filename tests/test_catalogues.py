@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +19,8 @@ from spark_rl.model import Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from spark_rl.catalog import Catalog
 
 REGISTER = 'import gymnasium as gym\ngym.register(id="{}", kwargs={{"env_cfg_entry_point": "m:C"}})\n'
 VERSIONS = ("2.1.0", "2.2.0", "2.3.0", "2.3.2", "3.0.0")
@@ -41,6 +45,13 @@ def environment(folder: Path) -> tuple[Installation, Path]:
     write(site / "isaaclab-3.0.0.dist-info" / "METADATA")
     write(site / "isaaclab_tasks" / "__init__.py", REGISTER.format("Isaac-Cartpole"))
     return Installation(version="3.0.0", kind="package", path=str(folder), sources=(str(site),)), site
+
+
+def seen(installation: Installation, cache: Path) -> Catalog:
+    """Load the tasks and remember them, as a command that succeeds does."""
+    catalog = catalogues.load(installation, cache)
+    catalogues.remember(catalog, installation, cache)
+    return catalog
 
 
 def test_a_checkout_is_scanned_and_described(tmp_path: Path) -> None:
@@ -118,55 +129,122 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_scan_is_remembered_until_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = scans(monkeypatch)
     installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
-    first = catalogues.load(installation, cache)
-    assert catalogues.load(installation, cache) == first
+    first = seen(installation, cache)
+    assert seen(installation, cache) == first
     assert len(calls) == 1
     package = tmp_path / "lab" / "source" / "isaaclab_tasks" / "isaaclab_tasks"
     added = write(package / "new" / "__init__.py", REGISTER.format("Isaac-New-v0"))
-    assert "Isaac-New-v0" in catalogues.load(installation, cache).ids()
+    assert "Isaac-New-v0" in seen(installation, cache).ids()
     before = added.stat()
     added.write_text(REGISTER.format("Isaac-Now-v0"), encoding="utf-8")
     os.utime(added, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert "Isaac-Now-v0" in catalogues.load(installation, cache).ids()
+    assert "Isaac-Now-v0" in seen(installation, cache).ids()
     added.unlink()
-    assert catalogues.load(installation, cache) == first
+    assert seen(installation, cache) == first
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"cache": 1}', "\0"])
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = scans(monkeypatch)
     installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
-    first = catalogues.load(installation, cache)
+    first = seen(installation, cache)
     (file,) = cache.iterdir()
     whole = file.read_text(encoding="utf-8")
     file.write_text(damage, encoding="utf-8")
-    assert catalogues.load(installation, cache) == first
+    assert seen(installation, cache) == first
     assert file.read_text(encoding="utf-8") == whole
     assert len(calls) == 2
 
 
-def test_a_cache_of_another_spark_rl_is_not_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "foreign", [{"cache": "spark-rl/catalogue-cache/0"}, {"stamp": "another"}, {"crc": 0}, {"more": 1}]
+)
+def test_a_cache_of_another_spark_rl_is_not_believed(tmp_path: Path, foreign: dict[str, object]) -> None:
     installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
-    first = catalogues.load(installation, cache)
+    first = seen(installation, cache)
     (file,) = cache.iterdir()
-    document = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps(document | {"cache": "spark-rl/catalogue-cache/0", "tasks": []}), encoding="utf-8")
+    head, body = file.read_text(encoding="utf-8").split("\n")
+    file.write_text(f"{json.dumps(json.loads(head) | foreign)}\n{body.replace('Reach', 'Lift')}", encoding="utf-8")
     assert catalogues.load(installation, cache) == first
+
+
+def test_nothing_is_written_before_it_is_asked_for(tmp_path: Path) -> None:
+    installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
+    catalog = catalogues.load(installation, cache)
+    assert not cache.exists()
+    catalogues.remember(catalog, installation, cache)
+    (file,) = cache.iterdir()
+    file.write_text("mine", encoding="utf-8")
+    catalogues.remember(replace(catalog, stamp=None), installation, cache)
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_change_between_scan_and_writing_is_seen_the_next_time(tmp_path: Path) -> None:
+    installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
+    catalog = catalogues.load(installation, cache)
+    package = tmp_path / "lab" / "source" / "isaaclab_tasks" / "isaaclab_tasks"
+    write(package / "new" / "__init__.py", REGISTER.format("Isaac-New-v0"))
+    catalogues.remember(catalog, installation, cache)
+    assert "Isaac-New-v0" in catalogues.load(installation, cache).ids()
+
+
+def test_a_keystroke_sees_what_was_seen_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = scans(monkeypatch)
+    installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
+    assert catalogues.at_once(installation, cache) == catalogues.shipped("2.3.2")
+    assert catalogues.at_once(installation, None) == catalogues.shipped("2.3.2")
+    assert calls == []
+    first = seen(installation, cache)
+    write(tmp_path / "lab" / "source" / "isaaclab_tasks" / "isaaclab_tasks" / "new.py", REGISTER.format("Isaac-New-v0"))
+    assert catalogues.at_once(installation, cache) == first
+
+
+def test_the_text_of_a_known_release_needs_no_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = scans(monkeypatch)
+    monkeypatch.setattr(catalogues, "_DATA", tmp_path / "data")
+    shutil.copytree(Path(catalogues.__file__).parent / "data", tmp_path / "data")
+    installation = checkout(tmp_path / "lab")
+    texts = [text for source in installation.sources for text in catalogues.read_sources(Path(source))]
+    write(tmp_path / "data" / "releases.json", json.dumps({catalogues.digest(texts): "2.1.0"}))
+    catalog = catalogues.load(installation, None)
+    assert catalog.tasks == catalogues.shipped("2.1.0").tasks
+    assert (catalog.version, catalog.origin, calls) == ("2.3.2", f"the sources of {tmp_path / 'lab'}", [])
+    changed = tmp_path / "lab" / "source" / "isaaclab_tasks" / "isaaclab_tasks" / "t0" / "__init__.py"
+    changed.write_text(changed.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert catalogues.load(installation, None).ids() == ("Isaac-Reach-Franka-v0",)
+    assert calls == [1]
+
+
+def test_a_project_beside_a_known_release_is_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checkout(tmp_path / "lab")
+    write(tmp_path / "project" / "mine" / "__init__.py", REGISTER.format("Mine"))
+    both = replace(found, sources=(*found.sources, str(tmp_path / "project")))
+    assert catalogues.load(both, None).ids() == ("Isaac-Reach-Franka-v0", "Mine")
+    alone = replace(found, sources=(str(tmp_path / "project"),))
+    catalog = catalogues.load(alone, None)
+    assert len(catalog.tasks) == 176
+    assert catalog.get("Mine")
+    assert catalog.origin == "the list of 2.3.2 that comes with spark-rl, and projects"
+
+
+def test_every_shipped_catalogue_knows_its_release() -> None:
+    file = Path(catalogues.__file__).parent / "data" / "releases.json"
+    assert sorted(json.loads(file.read_text(encoding="utf-8")).values()) == list(VERSIONS)
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     occupied = write(tmp_path / "file")
     installation = checkout(tmp_path / "lab")
-    assert catalogues.load(installation, occupied) == catalogues.load(installation, None)
+    assert seen(installation, occupied) == catalogues.load(installation, None)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "x").mkdir()
-    assert catalogues.load(installation, occupied / "deeper").tasks
+    assert seen(installation, occupied / "deeper").tasks
 
 
 def test_many_at_once_leave_one_whole_cache(tmp_path: Path) -> None:
     installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: catalogues.load(installation, cache), range(16)))
+        found = list(pool.map(lambda _: seen(installation, cache), range(16)))
     assert set(map(repr, found)) == {repr(found[0])}
     assert [file.suffix for file in cache.iterdir()] == [".json"]
 
@@ -176,7 +254,7 @@ def test_without_sources_the_shipped_catalogue_serves_and_says_so(tmp_path: Path
     assert catalogues.load(gone, None) == catalogues.shipped("2.3.2")
     empty = checkout(tmp_path, "2.3.2")
     write(tmp_path / "source" / "isaaclab_tasks" / "isaaclab_tasks" / "t0" / "__init__.py")
-    assert catalogues.load(empty, tmp_path / "cache").origin == "the list of 2.3.2 that comes with spark-rl"
+    assert seen(empty, tmp_path / "cache").origin == "the list of 2.3.2 that comes with spark-rl"
     assert not (tmp_path / "cache").exists()
 
 
@@ -254,7 +332,7 @@ def test_physics_of_3_is_what_isaac_lab_resolves() -> None:
 
 def test_a_remembered_catalogue_needs_no_parser(tmp_path: Path) -> None:
     installation, cache = checkout(tmp_path / "lab"), tmp_path / "cache"
-    catalogues.load(installation, cache)
+    seen(installation, cache)
     code = (
         "import sys; from pathlib import Path; from spark_rl import catalogues, model\n"
         "version, path, source, cache = sys.argv[1:]\n"

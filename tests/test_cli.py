@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,17 +18,15 @@ from planning import HOSTS
 from spark_rl import __version__
 from spark_rl.__main__ import main, run
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 CARTPOLE = "Isaac-Cartpole-Direct-v0"
 TASK = ["--task", CARTPOLE]
 
-Cli = Callable[..., tuple[int, str, str]] if TYPE_CHECKING else Any
+Cli = Callable[..., tuple[int, str, str]]
+Planned = Callable[..., dict[str, Any]]
 
 
 class World:
-    """A home, a working directory, a checkout of 2.3.2 and a kit-less 3.0.0 with small sources of their own."""
+    """A home, a working directory, a checkout of 2.3.2, a kit-less 3.0.0, and files that are not what they seem."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -65,7 +68,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 
 
 @pytest.fixture
-def planned(world: World, cli: Cli) -> Callable[..., dict[str, Any]]:
+def planned(world: World, cli: Cli) -> Planned:
     """Return the plan of a command on 2.3.2, or with ``on="3.0.0"`` on the kit-less environment."""
 
     def call(*argv: str, on: str = "2.3.2", host: str | None = None) -> dict[str, Any]:
@@ -90,7 +93,7 @@ BAD = {
     "unknown task": (["train", "--task", "Isaac-Cartpol-v0"], "Isaac-Cartpole-v0"),
     "no task": (["train"], "--task"),
     "empty task": (["train", "--task", ""], "--task"),
-    "task without value": (["train", "--task"], "spark-rl train --help"),
+    "task without value": (["train", "--task"], "--task VALUE"),
     "task followed by an option": (["train", "--task", "--headless"], "--task VALUE"),
     "task of two lines": (["train", "--task", "Isaac-Cart\npole-v9\n"], "Isaac-Cartpole"),
     "positional task": (["train", CARTPOLE], "--task"),
@@ -110,7 +113,7 @@ BAD = {
     "wrong type": (["train", *TASK, "--num-envs", "abc"], "--help"),
     "wrong type, underscores": (["train", *TASK, "--num_envs=1e3"], "--help"),
     "wrong type of a script's option": (["train", *TASK, "--video_length", "abc"], "--video_length"),
-    "option without value": (["train", *TASK, "--num-envs"], "--help"),
+    "option without value": (["train", *TASK, "--num-envs"], "--num-envs VALUE"),
     "script's option without value": (["train", *TASK, "--logger"], "--logger"),
     "flag with a value": (["train", *TASK, "--headless=yes"], "--help"),
     "zero environments": (["train", *TASK, "--num-envs", "0"], "task"),
@@ -173,7 +176,7 @@ PLACES = {
     "no isaaclab value": (["--isaaclab", "--dry-run"], "--isaaclab needs a value"),
     "no host document": (["--host", "notes.txt"], "notes.txt is not a spark-rl/doctor/1 document"),
     "missing host document": (["--host", "nope.json"], "nope.json cannot be read"),
-    "binary host document": (["--host", "binary.toml"], "binary.toml cannot be read"),
+    "binary host document": (["--host", "binary.toml"], "binary.toml is not a spark-rl/doctor/1 document"),
 }
 
 
@@ -240,7 +243,7 @@ def test_our_own_bug_is_exit_3_and_says_where_the_trace_is(
     def broken(_: object) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr("spark_rl.launch.gather", broken)
+    monkeypatch.setattr("spark_rl.prepare.gather", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, out, err = cli("train", *TASK)
     assert (code, out) == (3, "")
@@ -291,9 +294,6 @@ def test_the_version(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 # Spellings
-
-
-Planned = Any
 
 
 @pytest.mark.parametrize(
@@ -356,17 +356,21 @@ def test_what_follows_the_dashes_arrives_byte_for_byte(on: str, planned: Planned
 # Commands pasted from Isaac Lab's documentation
 
 
+CLIPS = "--video_length=100 --video_interval=50"
+AGENT = "rsl_rl_with_symmetry_cfg_entry_point"
+
+
 @pytest.mark.parametrize(
     ("on", "argv", "expected"),
     [
-        ("2.3.2", "train --video --video_length 100 --video_interval 50", "--headless --video --video_length=100 --video_interval=50"),
-        ("3.0.0", "train --video --video_length 100 --video_interval 50", "--video --viz newton_gl --video_length=100 --video_interval=50"),
+        ("2.3.2", "train --video --video_length 100 --video_interval 50", f"--headless --video {CLIPS}"),
+        ("3.0.0", "train --video --video_length 100 --video_interval 50", f"--video --viz newton_gl {CLIPS}"),
         ("2.3.2", "train --livestream 2", "--headless --livestream=2"),
         ("2.3.2", "train --viz kit", ""),
         ("3.0.0", "train --viz newton_gl", "--visualizer=newton_gl"),
         ("3.0.0", "train --visualizer newton", "--visualizer=newton"),
         ("2.3.2", "train --library skrl --ml_framework jax", "--headless --ml_framework=jax"),
-        ("2.3.2", "train --task=Isaac-Cartpole-v0 --agent rsl_rl_with_symmetry_cfg_entry_point", "--headless --agent=rsl_rl_with_symmetry_cfg_entry_point"),
+        ("2.3.2", f"train --task=Isaac-Cartpole-v0 --agent {AGENT}", f"--headless --agent={AGENT}"),
         ("2.3.2", "train --cpu", "--headless --device cpu agent.device=cpu"),
         ("3.0.0", "train --cpu --headless", "--device cpu agent.device=cpu"),
         ("2.3.2", "play --use_pretrained_checkpoint --real-time", "--use_pretrained_checkpoint --real-time"),
@@ -378,11 +382,15 @@ def test_what_follows_the_dashes_arrives_byte_for_byte(on: str, planned: Planned
         ("3.0.0", "train --task=Isaac-Cartpole-Camera presets=rgb", "presets=rgb"),
         ("3.0.0", "train --enable_cameras --headless", ""),
         ("2.3.2", "train --headless --enable_cameras", "--headless --enable_cameras"),
-        ("2.3.2", "train --headless --logger wandb --log_project_name my_project", "--headless --logger=wandb --log_project_name=my_project"),
+        (
+            "2.3.2",
+            "train --headless --logger wandb --log_project_name me",
+            "--headless --logger=wandb --log_project_name=me",
+        ),
         ("3.0.0", "train --device cuda:0", "--device cuda:0"),
         ("2.3.2", "train --headless --seed -1", "--headless --seed -1"),
     ],
-)  # fmt: skip
+)
 def test_pasted_commands(on: str, argv: str, expected: str, planned: Planned) -> None:
     action, *rest = argv.split()
     task = [] if "--task=" in argv else TASK
@@ -433,8 +441,6 @@ def test_a_plan_is_deterministic(on: str, action: str, planned: Planned) -> None
 
 
 def test_a_plan_in_words_is_the_plan_as_a_document(planned: Planned, world: World, cli: Cli) -> None:
-    import shlex
-
     argv = ["train", *TASK, "env.x=a b", "--isaaclab", str(world.new), "--host", str(HOSTS / "dgx-spark.json")]
     document = planned("train", *TASK, "env.x=a b", on="3.0.0", host=str(HOSTS / "dgx-spark.json"))
     code, out, err = cli(*argv, "--dry-run")
@@ -459,3 +465,55 @@ def test_flags_win_over_the_environment(planned: Planned, monkeypatch: pytest.Mo
 def test_the_spark_is_planned_for_from_here(planned: Planned) -> None:
     plan = planned("train", *TASK, host=str(HOSTS / "dgx-spark.json"))
     assert plan["env"] == {"LD_PRELOAD": "/lib/aarch64-linux-gnu/libgomp.so.1"}
+
+
+# A process of its own: the terminal, the pipe and the folder can be anything
+
+
+def spark_rl(*argv: str | bytes, **values: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **values.pop("environ", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "spark_rl", *argv],
+        stderr=subprocess.PIPE,
+        env=environ,
+        timeout=60,
+        check=False,
+        **values,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_words_the_terminal_cannot_show_do_not_end_the_command(encoding: str, world: World) -> None:
+    place = ["--isaaclab", str(world.old), "--host", str(world.host), "--dry-run"]
+    environ = {"PYTHONIOENCODING": encoding}
+    done = spark_rl("train", *TASK, "a=é".encode(), b"b=\xff", *place, stdout=subprocess.PIPE, environ=environ)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[-1].startswith(str(world.old).encode())
+    assert spark_rl("train", "--task", b"\xff", *place, environ=environ).returncode == 2
+
+
+def test_a_reader_that_has_gone_is_no_bug(world: World) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = spark_rl("train", *TASK, "--isaaclab", str(world.old), "--dry-run", stdout=pipe)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_full_disk_is_told(world: World) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = spark_rl("train", *TASK, "--isaaclab", str(world.old), "--dry-run", stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: the output cannot be written: No space left on device\nhint: ")
+
+
+def test_a_working_directory_that_is_gone_is_told(world: World, cli: Cli) -> None:
+    gone = world.root / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    for command in (["train", *TASK], ["list-envs"], ["doctor"], ["config"]):
+        code, out, err = cli(*command)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: the working directory does not exist any more\nhint: ")

@@ -51,7 +51,7 @@ def test_a_library_is_found_where_systems_keep_it(tmp_path: Path) -> None:
 
 
 def with_driver(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", driver)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
     exists = Path.exists
     monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/nvidiactl" or exists(path))
 

@@ -15,7 +15,7 @@ import pytest
 
 import stand_in
 from fakes import lab
-from spark_rl import launch, network
+from spark_rl import launch, network, prepare
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.logs import Traces
 from spark_rl.model import (
@@ -148,8 +148,8 @@ class Prepared:
         self.folder = folder
         self.lab = asked.pop("lab", None) or lab.package(folder / "env")
         self.request = Request(action="train", cwd=str(folder), **{"task": "Isaac-Cartpole-Direct", **asked})
-        self.facts = launch.gather(launch.Place(cwd=folder, isaaclab=str(self.lab)))
-        self.plan = launch.prepare(self.request, self.facts)
+        self.facts = prepare.gather(prepare.Place(cwd=folder, isaaclab=str(self.lab)))
+        self.plan = prepare.decide(self.request, self.facts)
 
         def answer() -> bool:
             self.asked += 1
@@ -392,7 +392,7 @@ def test_bounded_play_tells_what_was_measured(trained: Command) -> None:
     played = json.loads(out)["played"]
     assert (played["steps"], played["episodes"], played["mean_return"], played["mean_length"]) == (300, 2, 4.5, 290.0)
     assert played["checkpoint"].endswith("/model_9.pt")
-    assert trained.notes.started()["argv"][:4] == [launch.DRIVER, "--steps", "300", "--"]
+    assert trained.notes.started()["argv"][:4] == [prepare.DRIVER, "--steps", "300", "--"]
 
 
 @pytest.mark.parametrize(
@@ -473,6 +473,6 @@ def test_no_server_is_no_answer(url: str) -> None:
 def test_doctor_looks_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env = stand_in.kitless(tmp_path / "env")
     monkeypatch.setenv("VIRTUAL_ENV", str(env))
-    _, found, findings = launch.examine(tmp_path)
+    _, found, findings = prepare.examine(tmp_path)
     assert str(env) in [entry.path for entry in found]
     assert "isaaclab-missing" not in [finding.code for finding in findings]

@@ -22,7 +22,7 @@ LAYERS = (
         "registrations scanning text words"
     ),
     "catalogues host installations logs network preload settings supervisor",
-    "launch requests",
+    "launch prepare requests",
     "__main__ cli render",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""

@@ -218,7 +218,7 @@ def test_2_refuses_what_3_alone_has(override: str) -> None:
         ("kitless", "train", "rsl_rl", ("--logger", "tensorboard"), ["--logger=tensorboard"]),
         ("kitless", "train", "rsl_rl", ("--no-resume_optimizer_state",), ["--no-resume_optimizer_state"]),
     ],
-)  # fmt: skip
+)
 def test_an_option_is_taken_by_its_own_name(
     on: str, action: str, library: str, options: tuple[str, ...], passed: list[str]
 ) -> None:

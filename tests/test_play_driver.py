@@ -441,7 +441,7 @@ def test_a_restart_of_the_cli_restarts_the_driver(world: World) -> None:
 def test_a_wrong_command_line_is_refused(world: World, words: list[str]) -> None:
     done = subprocess.run([sys.executable, DRIVER, *words], cwd=world.root, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: play.py --steps N --result FILE -- ENTRY")
+    assert done.stderr.startswith("usage: play.py --steps N [--result FILE] -- ENTRY")
 
 
 def test_needs_only_python_3_10_and_its_standard_library() -> None:

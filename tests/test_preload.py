@@ -7,18 +7,21 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fakes import lab
-from spark_rl import preload
+from spark_rl import preload, settings
 from spark_rl.errors import CheckError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SPARK = json.loads((Path(__file__).parent / "hosts" / "dgx-spark.json").read_text(encoding="utf-8"))
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 OVERWRITES = 'export LD_PRELOAD="{carb}"'
 """What python.sh of Isaac Sim 5.1.0 and 6.0.0 does on aarch64."""
@@ -56,7 +59,7 @@ class Machine:
         text = PYTHON_SH.format(preload=line.format(carb=self.carb))
         lab.program(self.checkout / "_isaac_sim" / "python.sh", text)
 
-    def train(self, *, machine: str = "aarch64", env: Mapping[str, str] = {}, isaaclab: Path | None = None) -> Any:
+    def train(self, *, machine: str = "aarch64", env: Mapping[str, str] = NOTHING, isaaclab: Path | None = None) -> Any:
         facts = SPARK["host"] | {"machine": machine, "libgomp": str(self.gomp)}
         host = self.top / "host.json"
         host.write_text(json.dumps(SPARK | {"host": facts}), encoding="utf-8")
@@ -64,7 +67,7 @@ class Machine:
         child = lab.spark_rl(
             *("train", *task, "--isaaclab", isaaclab or self.checkout, "--host", host),
             cwd=self.top,
-            env=lab.environ("train", self.notes) | env,
+            env=lab.environ("train", self.notes, **env),
         )
         code, _, err = lab.finish(child)
         assert code == 0, err
@@ -194,6 +197,6 @@ def test_the_wrapper_lies_where_an_unquoted_word_stays_one(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "plain"))
-    assert preload.wrapper_path().is_relative_to(tmp_path / "plain")
+    assert preload.wrapper_path(settings.cache_folder()).is_relative_to(tmp_path / "plain")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
-    assert preload.wrapper_path() == Path(f"/tmp/spark-rl-{os.getuid()}/python-with-preload")
+    assert preload.wrapper_path(settings.cache_folder()) == Path(f"/tmp/spark-rl-{os.getuid()}/python-with-preload")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-LONG, SHORT = "60", "0.3"
+LONG, SHORT = "60", "0.2"
 TRAINER = (sys.executable, "-I", "-S", lab.TRAINER)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from spark_rl.model import AgentConfig, Task
 from spark_rl.text import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["SCHEMA", "Catalog", "Rules", "overlaid", "plain_name"]
+__all__ = ["SCHEMA", "Catalog", "Rules", "Tasks", "overlaid", "plain_name"]
 
 SCHEMA = "spark-rl/tasks/1"
 
@@ -20,26 +21,89 @@ _CONTRACT = (
 )
 
 
+class Tasks(Sequence[Task]):
+    """The tasks of a document; one is built when it is asked for, and equal to a tuple of the same tasks.
+
+    Raises:
+        ValueError: A row is no task.
+    """
+
+    __slots__ = ("_built", "_places", "_rows")
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = tuple(rows)
+        self._built: dict[int, Task] = {}
+        try:
+            self._places = {row["id"]: place for place, row in enumerate(self._rows)}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a damaged {SCHEMA} document: {error!r}") from error
+
+    @overload
+    def __getitem__(self, place: int) -> Task: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Task, ...]: ...
+    def __getitem__(self, place: int | slice) -> Task | tuple[Task, ...]:
+        if isinstance(place, slice):
+            return tuple(self[each] for each in range(*place.indices(len(self))))
+        at = range(len(self._rows))[place]
+        if at not in self._built:
+            try:
+                self._built[at] = _task(self._rows[at])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"a damaged {SCHEMA} document: {error!r}") from error
+        return self._built[at]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Tasks | tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids in order, without building a task."""
+        return tuple(self._places)
+
+    def get(self, task_id: str) -> Task | None:
+        """Return the task of this id."""
+        place = self._places.get(task_id)
+        return None if place is None else self[place]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """The tasks of one Isaac Lab.
 
     ``version`` is Isaac Lab's, ``origin`` says in a few words where the tasks were read, and ``undecided`` holds one
-    line for each registration that the source text does not decide.
+    line for each registration that the source text does not decide. ``stamp`` names the state of the sources that a
+    fresh scan saw; it is None for what need not be remembered.
     """
 
     version: str
-    tasks: tuple[Task, ...]
+    tasks: Sequence[Task]
     origin: str = ""
     undecided: tuple[str, ...] = ()
+    stamp: str | None = field(default=None, compare=False, repr=False)
 
     def get(self, task_id: str) -> Task | None:
         """Return the task registered under exactly this id."""
+        if isinstance(self.tasks, Tasks):
+            return self.tasks.get(task_id)
         return next((task for task in self.tasks if task.id == task_id), None)
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all tasks, in the catalogue's order."""
-        return tuple(task.id for task in self.tasks)
+        return self.tasks.ids() if isinstance(self.tasks, Tasks) else tuple(task.id for task in self.tasks)
+
+    def named(self, name: str) -> Iterator[Task]:
+        """Return the tasks that go by this name (see :func:`plain_name`)."""
+        wanted = plain_name(name)
+        return (self.tasks[place] for place, task_id in enumerate(self.ids()) if plain_name(task_id) == wanted)
 
     def nearest(self, name: str, n: int = 3) -> tuple[str, ...]:
         """Return up to ``n`` ids most like ``name``, best first, blind to case, dashes, version and ``-Play``."""
@@ -70,7 +134,7 @@ class Catalog:
         try:
             return cls(
                 version=str(document["isaaclab"]),
-                tasks=tuple(_task(row) for row in document["tasks"]),
+                tasks=Tasks(document["tasks"]),
                 origin=str(document.get("origin", "")),
                 undecided=tuple(document.get("undecided", ())),
             )
@@ -123,8 +187,8 @@ def overlaid(tasks: Iterable[Task], known: Catalog) -> tuple[Task, ...]:
     What only Isaac Lab's own resolver knows (physics, cameras) always comes from ``known``; figures of an agent
     config do where both name the same config.
     """
-    shipped = {task.id: task for task in known.tasks}
-    return tuple(_overlay(task, shipped[task.id]) if task.id in shipped else task for task in tasks)
+    pairs = ((task, known.get(task.id)) for task in tasks)
+    return tuple(task if shipped is None else _overlay(task, shipped) for task, shipped in pairs)
 
 
 _RESOLVED = ("physics", "physics_options", "kitless", "cameras")

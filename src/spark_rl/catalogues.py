@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import zlib
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spark_rl import __version__
 from spark_rl.catalog import Catalog, Rules, overlaid
@@ -20,41 +20,67 @@ if TYPE_CHECKING:
 
     from spark_rl.model import Installation, Task
 
-__all__ = ["described", "load", "read_sources", "renames", "shipped"]
+__all__ = ["at_once", "described", "digest", "load", "read_sources", "remember", "renames", "shipped"]
 
 _DATA = Path(__file__).parent / "data"
 _KINDS = (".py", ".yaml")
 _SKIPPED = frozenset({"__pycache__", "test", "tests", "docs"})
 _TASKS = "isaaclab_tasks"
-_CACHE = f"spark-rl/catalogue-cache/1 {__version__}"
+_CACHE = f"spark-rl/catalogue-cache/2 {__version__}"
 
 
 def load(installation: Installation, cache_dir: Path | None) -> Catalog:
-    """Return the tasks of an installation.
+    """Return the tasks of an installation; nothing is written.
 
-    Its sources are scanned, and scanned again when a file of them changed. Where they cannot be read, the catalogue
-    shipped for the nearest version serves, and ``origin`` says so.
+    Its sources are scanned, and scanned again when a file of them changed. A text that is that of a release whose
+    catalogue comes with spark-rl needs no scan. Where sources cannot be read, the catalogue shipped for the nearest
+    version serves, and ``origin`` says so.
 
     Args:
-        installation: The Isaac Lab in use.
-        cache_dir: Folder for scans that are still true, created when needed; None to scan every time. A folder that
-            cannot be written is no error.
+        installation: The Isaac Lab in use; task projects beside it are among its ``sources``.
+        cache_dir: Folder of scans that :func:`remember` wrote; None to scan every time.
     """
     packages = tuple(_packages(installation))
     files = [file for package in packages for file in _files(package)]
     if not files:
         return shipped(installation.version)
     stamp = _stamp(installation.version, files)
-    cache = cache_dir / f"{sha256(repr(packages).encode()).hexdigest()[:16]}.json" if cache_dir else None
-    remembered = _remembered(cache, stamp) if cache else None
-    if remembered is not None:
-        return remembered
-    catalog = _scanned(installation, packages)
-    if not catalog.tasks:
-        return shipped(installation.version)
-    if cache:
-        _remember(cache, stamp, catalog)
-    return catalog
+    catalog = _remembered(_cache_file(installation, cache_dir), stamp)
+    return catalog or _scanned(installation, packages, stamp)
+
+
+def remember(catalog: Catalog, installation: Installation, cache_dir: Path) -> None:
+    """Write what a fresh scan found, so that the next :func:`load` need not scan.
+
+    A folder that cannot be written is no error.
+
+    Args:
+        catalog: What :func:`load` returned, as it returned it.
+        installation: What it was loaded for.
+        cache_dir: Folder for scans, created when needed.
+    """
+    file = _cache_file(installation, cache_dir)
+    if catalog.stamp is None or file is None:
+        return
+    import tempfile
+
+    body = json.dumps(catalog.to_document(), separators=(",", ":"))
+    unfinished: Path | None = None
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=cache_dir, suffix=".tmp", delete=False, encoding="utf-8") as out:
+            unfinished = Path(out.name)
+            out.write(f"{_head(catalog.stamp, body)}\n{body}")
+        unfinished.replace(file)
+    except OSError:
+        if unfinished:
+            with suppress(OSError):
+                unfinished.unlink()
+
+
+def at_once(installation: Installation, cache_dir: Path | None) -> Catalog:
+    """Return the tasks as they were last seen, without looking at the sources: what a keystroke has time for."""
+    return _remembered(_cache_file(installation, cache_dir), None) or shipped(installation.version)
 
 
 def shipped(version: str) -> Catalog:
@@ -87,18 +113,33 @@ def read_sources(folder: Path) -> tuple[tuple[str, str], ...]:
     return tuple(_texts(_packages_in(folder)))
 
 
-def _scanned(installation: Installation, packages: tuple[Path, ...]) -> Catalog:
+def digest(sources: Iterable[tuple[str, str]]) -> str:
+    """Return what tells the texts of Isaac Lab's own task packages from any other: a SHA-256 over all of them."""
+    from hashlib import sha256
+
+    own = sorted((path, text) for path, text in sources if path.startswith(_TASKS))
+    return sha256(json.dumps(own).encode()).hexdigest()
+
+
+def _scanned(installation: Installation, packages: tuple[Path, ...], stamp: str) -> Catalog:
+    known, texts = shipped(installation.version), dict(_texts(packages))
+    origin = f"the sources of {installation.path}"
+    if all(path.startswith(_TASKS) for path in texts):
+        release = json.loads((_DATA / "releases.json").read_text(encoding="utf-8")).get(digest(texts.items()))
+        if release is not None:
+            tasks = shipped(release).tasks
+            return Catalog(version=installation.version, tasks=tasks, origin=origin, stamp=stamp)
     from spark_rl.scanning import scan
 
-    found = scan(_texts(packages))
-    tasks = found.tasks
-    if installation.generation > 2:
-        tasks = overlaid(tasks, shipped(installation.version))
+    found = scan(texts.items())
+    if not found.tasks:
+        return known
+    tasks = overlaid(found.tasks, known) if installation.generation > 2 else found.tasks
+    tasks = described(tasks, installation.version)
+    if not any(task.package.startswith(_TASKS) for task in tasks):
+        tasks, origin = tuple(sorted((*known.tasks, *tasks), key=lambda task: task.id)), f"{known.origin}, and projects"
     return Catalog(
-        version=installation.version,
-        tasks=described(tasks, installation.version),
-        origin=f"the sources of {installation.path}",
-        undecided=found.undecided,
+        version=installation.version, tasks=tasks, origin=origin, undecided=found.undecided, stamp=stamp
     )
 
 
@@ -115,7 +156,7 @@ def _packages(installation: Installation) -> Iterator[Path]:
     if installation.python and installation.generation > 2 and installation.kind == "checkout":
         environment = Path(installation.python).parent.parent
         for site in environment.glob("lib/python3*/site-packages"):
-            found |= dict.fromkeys(_entry_points(site))
+            found |= dict.fromkeys(_entry_points(site, _names(site)))
     yield from found
 
 
@@ -125,30 +166,38 @@ def _packages_in(folder: Path) -> Iterator[Path]:
     Of Isaac Lab's own packages only the tasks count: its commands import no other. Of an environment's site-packages
     only those and the packages that announce tasks count.
     """
-    if any(folder.glob("isaaclab*.dist-info")):
-        yield from (path for path in sorted(folder.glob(f"{_TASKS}*")) if (path / "__init__.py").is_file())
-        yield from _entry_points(folder)
+    names = _names(folder)
+    if any(name.startswith("isaaclab") and name.endswith(".dist-info") for name in names):
+        tasks = (folder / name for name in names if name.startswith(_TASKS))
+        yield from (path for path in tasks if (path / "__init__.py").is_file())
+        yield from _entry_points(folder, names)
         return
-    for root in (folder, *sorted(folder.glob("source/*"))):
-        for init in sorted(root.glob("*/__init__.py")):
-            package = init.parent
+    for root in (folder, *(folder / "source" / name for name in _names(folder / "source"))):
+        for package in (root / name for name in _names(root)):
             own = package.name.startswith("isaaclab") and not package.name.startswith(_TASKS)
-            if not own and package.name not in _SKIPPED:
+            if not own and package.name not in _SKIPPED and (package / "__init__.py").is_file():
                 yield package
 
 
-def _entry_points(site: Path) -> Iterator[Path]:
+def _names(folder: Path) -> list[str]:
+    """Return the sorted names in a folder, none where it cannot be read; pathlib takes ten times as long."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _entry_points(site: Path, names: Iterable[str]) -> Iterator[Path]:
     """Yield the packages in an environment that announce tasks: entry points of the group ``isaaclab.tasks``."""
-    for folder in sorted(name for name in os.listdir(site) if name.endswith(".dist-info")):  # noqa: PTH208 - speed
-        with suppress(OSError, UnicodeDecodeError):
-            file = Path(f"{site}/{folder}/entry_points.txt")
-            for name in _announced(file.read_text(encoding="utf-8")):
-                yield from _located(name, site, file.parent)
+    for folder in (name for name in names if name.endswith(".dist-info")):
+        with suppress(OSError, UnicodeDecodeError), open(f"{site}/{folder}/entry_points.txt", "rb") as file:  # noqa: PTH123
+            text = file.read()
+            if b"isaaclab.tasks" in text:
+                for name in _announced(text.decode()):
+                    yield from _located(name, site, site / folder)
 
 
 def _announced(text: str) -> set[str]:
-    if "isaaclab.tasks" not in text:
-        return set()
     section = re.search(r"^\[isaaclab\.tasks\]\s*$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
     return set(re.findall(r"^[^=#;\n]+=\s*(\w+)", section[1], re.MULTILINE)) if section else set()
 
@@ -182,33 +231,34 @@ def _files(package: str | Path) -> Iterator[tuple[str, int, int]]:
 
 def _stamp(version: str, files: list[tuple[str, int, int]]) -> str:
     """Return what changes whenever a scan would: the files scanned, and those of spark-rl that decide the result."""
-    own = [*_files(Path(__file__).parent), *((str(path), 0, path.stat().st_size) for path in _DATA.rglob("*.json"))]
-    return sha256(repr((version, files, own)).encode()).hexdigest()
+    here = Path(__file__).parent
+    with os.scandir(here) as own, os.scandir(here / "data") as data:
+        deciding = sorted((entry.name, entry.stat().st_mtime_ns) for entry in (*own, *data) if entry.is_file())
+    state = repr((version, files, deciding)).encode()
+    return f"{len(files)} files {zlib.crc32(state):08x} {zlib.adler32(state):08x}"
 
 
-def _remembered(cache: Path, stamp: str) -> Catalog | None:
-    with suppress(OSError, ValueError, TypeError):
-        document = json.loads(cache.read_text(encoding="utf-8"))
-        if isinstance(document, dict) and document.get("cache") == _CACHE and document.get("stamp") == stamp:
-            return Catalog.from_document(document)
+def _cache_file(installation: Installation, cache_dir: Path | None) -> Path | None:
+    if cache_dir is None:
+        return None
+    whose = repr((installation.path, installation.python, installation.sources))
+    return cache_dir / f"tasks-{zlib.crc32(whose.encode()):08x}.json"
+
+
+def _head(stamp: str, body: str) -> str:
+    return json.dumps({"cache": _CACHE, "stamp": stamp, "crc": zlib.crc32(body.encode())})
+
+
+def _remembered(file: Path | None, stamp: str | None) -> Catalog | None:
+    """Return what a cache file holds, None where it is damaged, foreign, or of another state than ``stamp``."""
+    if file is None:
+        return None
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        head, _, body = file.read_text(encoding="utf-8").partition("\n")
+        found = json.loads(head)["stamp"]
+        if head == _head(found, body) and stamp in (None, found):
+            return Catalog.from_document(json.loads(body))
     return None
-
-
-def _remember(cache: Path, stamp: str, catalog: Catalog) -> None:
-    document: dict[str, Any] = {"cache": _CACHE, "stamp": stamp} | catalog.to_document()
-    import tempfile
-
-    unfinished: Path | None = None
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            unfinished = Path(file.name)
-            json.dump(document, file, separators=(",", ":"))
-        unfinished.replace(cache)
-    except OSError:
-        if unfinished:
-            with suppress(OSError):
-                unfinished.unlink()
 
 
 def _order(version: str) -> tuple[int, ...]:

@@ -128,10 +128,10 @@ _REQUEST_FLAGS = frozenset(
 
 
 def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
-    from spark_rl import documents, launch, render, requests, settings
+    from spark_rl import documents, prepare, render, requests, settings
 
     _check_values(given)
-    cwd = Path.cwd()
+    cwd = _here()
     request = requests.build(
         action,
         {name: value for name, value in given.items() if name in _REQUEST_FLAGS},
@@ -142,16 +142,30 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         settings=settings.load(cwd),
         cwd=cwd,
     )
-    facts = launch.gather(launch.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
-    decided = launch.prepare(request, facts)
+    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
+    decided = prepare.decide(request, facts)
     as_json = given["as_json"]
     if given["dry_run"]:
         render.document(documents.plan(decided)) if as_json else render.plan(decided)
         return
+    from spark_rl import launch
+
     render.starting(decided)
     outcome = launch.start(decided, request, facts, output=2, tell=render.talk)
     render.document(documents.outcome(outcome)) if as_json else render.outcome(outcome)
     raise typer.Exit(launch.exit_code(outcome))
+
+
+def _here() -> Path:
+    """Return the working directory.
+
+    Raises:
+        RequestError: It was removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise RequestError("the working directory does not exist any more", "cd to one that does") from error
 
 
 def _check_values(given: dict[str, Any]) -> None:
@@ -174,10 +188,10 @@ def list_envs(
     as_json: Json = False,
 ) -> None:
     """List the tasks of this Isaac Lab."""
-    from spark_rl import launch, render
+    from spark_rl import prepare, render
 
-    catalog = launch.tasks(launch.Place(cwd=Path.cwd(), isaaclab=isaaclab))
-    chosen = launch.chosen(
+    catalog = prepare.tasks(prepare.Place(cwd=_here(), isaaclab=isaaclab))
+    chosen = prepare.chosen(
         catalog, words=query or (), category=category, robot=robot, library=library, multi_agent=multi_agent
     )
     render.document(chosen.to_document()) if as_json else render.tasks(chosen)
@@ -187,9 +201,9 @@ def list_envs(
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Check this machine."""
-    from spark_rl import documents, launch, render
+    from spark_rl import documents, prepare, render
 
-    machine, found, findings = launch.examine(Path.cwd())
+    machine, found, findings = prepare.examine(_here())
     render.document(documents.doctor(machine, found, findings)) if as_json else render.doctor(machine, found, findings)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
 
@@ -199,7 +213,7 @@ def config(*, as_json: Json = False) -> None:
     """Show every setting, and where its value comes from."""
     from spark_rl import documents, render, settings
 
-    values = settings.load(Path.cwd())
+    values = settings.load(_here())
     render.document(documents.config(values)) if as_json else render.config(values)
 
 
@@ -244,6 +258,8 @@ def _usage_error(error: TyperException, command: Any) -> RequestError:
     where = context.command_path if context is not None else "spark-rl"
     message = error.format_message().rstrip(".")
     option = getattr(error, "option_name", None)
+    if option is not None and message.endswith("requires an argument"):
+        return RequestError(f"{option} needs a value", f"write {option} VALUE")
     if option is None or not message.startswith("No such option"):
         return RequestError(message[:1].lower() + message[1:], f"see {where} --help")
     options = _options(command)

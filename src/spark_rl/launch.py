@@ -1,4 +1,4 @@
-"""Use cases: from a request to a plan, and from a plan to what happened."""
+"""The use case that acts: settle, check, run and judge a plan."""
 
 from __future__ import annotations
 
@@ -6,102 +6,24 @@ import json
 import os
 import signal
 import tempfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
-from spark_rl import assets, catalogues, checks, host, installations, logs, network, preload, settings, supervisor
+from spark_rl import assets, logs, network, preload, supervisor
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Finding, Outcome, PlayResult
-from spark_rl.plan import Context, Facts, Target, plan, resolve
-from spark_rl.plan.policy import run_folder, wanted
-from spark_rl.text import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from spark_rl.catalog import Catalog
     from spark_rl.logs import Traces
-    from spark_rl.model import CheckpointFile, Host, Installation, Plan, Request, Task
+    from spark_rl.model import Plan, Request
+    from spark_rl.plan import Facts
     from spark_rl.supervisor import Exit
 
-DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
-NEWEST = "3.0.0"
 RESULT_VARIABLE = "SPARK_RL_RESULT"
 _PUBLISHED = frozenset(("pretrained", "--use_pretrained_checkpoint"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a command was given: the working directory and what its flags say about machine and installation."""
-
-    cwd: Path
-    isaaclab: str | None = None
-    host_file: Path | None = None
-
-
-def gather(place: Place) -> Facts:
-    """Read every fact that planning needs: settings, host, installation, catalogue.
-
-    Raises:
-        RequestError: No Isaac Lab is there, or what was named is none.
-    """
-    if place.host_file is None:
-        machine, installation, chosen = host.probe(), *_installation(place)
-    else:
-        machine, listed = host.load(place.host_file)
-        installation, chosen = _installation_there(place, listed)
-    return Facts(
-        installation=installation,
-        chosen=chosen,
-        host=machine,
-        catalog=catalogues.load(installation, _cache()),
-        renames=catalogues.renames(),
-        driver=DRIVER,
-        wrapper=str(preload.wrapper_path()),
-        embedded=assets.root(),
-        active=installations.active_environments(os.environ),
-    )
-
-
-def _installation(place: Place) -> tuple[Installation, str]:
-    if place.isaaclab is not None:
-        return installations.inspect(Path(place.isaaclab)), "named by --isaaclab"
-    return installations.select(settings.load(place.cwd), place.cwd)
-
-
-def _installation_there(place: Place, listed: tuple[Installation, ...]) -> tuple[Installation, str]:
-    """Return the installation on the machine that a host document describes; what lies here as well is read here."""
-    setting = settings.load(place.cwd).get("isaaclab")
-    path, source = (setting.value, setting.source) if place.isaaclab is None else (place.isaaclab, "--isaaclab")
-    there = next((entry for entry in listed if path in (None, entry.path)), None)
-    if path is None and there is not None:
-        return there, f"the first of {place.host_file}"
-    if there is not None and not Path(there.path).exists():
-        return there, f"named by {source}"
-    return _installation(place)
-
-
-def prepare(request: Request, facts: Facts) -> Plan:
-    """Return the plan of a request; reads the run folders where a checkpoint is wanted.
-
-    Raises:
-        RequestError: The request is wrong for this installation and machine.
-    """
-    request, target = resolve(request, facts)
-    return plan(request, facts, target, _checkpoints(request, facts, target))
-
-
-def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:
-    context = Context(request=request, facts=facts, target=target)
-    name = wanted(context)
-    if name is None or name == "pretrained" or ":" in name:
-        return ()
-    if name in ("latest", "best") or request.load_run is not None:
-        return logs.list_checkpoints(Path(run_folder(context)), target.library)
-    return logs.named_checkpoint(Path(request.cwd, Path(name).expanduser()), target.library)
 
 
 def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
@@ -258,53 +180,3 @@ def exit_code(outcome: Outcome) -> int:
     if outcome.state == "interrupted" and outcome.stopped_by is not None:
         return 128 + outcome.stopped_by
     return 0 if outcome.state == "succeeded" else 1
-
-
-def tasks(place: Place) -> Catalog:
-    """Return the tasks of the installation in use, or the list that comes with spark-rl where there is none.
-
-    Raises:
-        RequestError: The installation that was named is none.
-    """
-    try:
-        installation, _ = _installation(place)
-    except RequestError:
-        if place.isaaclab is not None or settings.load(place.cwd).text("isaaclab") is not None:
-            raise
-        return catalogues.shipped(NEWEST)
-    return catalogues.load(installation, _cache())
-
-
-def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, ...]]:
-    """Return the facts of this machine, every Isaac Lab found on it, and what is wrong."""
-    machine = host.probe()
-    found = tuple(installation for installation, _ in installations.found(cwd, os.environ))
-    return machine, found, checks.machine(machine, found)
-
-
-def _cache() -> Path:
-    return platformdirs.user_cache_path("spark-rl")
-
-
-def chosen(
-    catalog: Catalog,
-    *,
-    words: Iterable[str] = (),
-    category: str | None = None,
-    robot: str | None = None,
-    library: str | None = None,
-    multi_agent: bool = False,
-) -> Catalog:
-    """Return the catalogue with the tasks that have every word in their id and pass every filter."""
-    wanted_words = tuple(fold(word) for word in words)
-
-    def matches(task: Task) -> bool:
-        return (
-            all(word in fold(task.id) for word in wanted_words)
-            and (category is None or fold(category) in fold(task.category or ""))
-            and (robot is None or fold(robot) in fold(task.robot or ""))
-            and (library is None or library in task.libraries)
-            and (task.multi_agent or not multi_agent)
-        )
-
-    return replace(catalog, tasks=tuple(task for task in catalog.tasks if matches(task)))

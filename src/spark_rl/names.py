@@ -163,7 +163,7 @@ def _alike(wanted: str, catalog: Catalog) -> Task | None:
     Raises:
         RequestError: Several tasks have it.
     """
-    named = [task for task in catalog.tasks if plain_name(task.id) == plain_name(wanted)]
+    named = list(catalog.named(wanted))
     tasks = [task for task in named if not task.train_id and not task.replaced_by] or named
     if len(tasks) > 1:
         same_letters = [task for task in tasks if _letters(task.id) == _letters(wanted)]

@@ -6,7 +6,6 @@ import os
 import stat
 from pathlib import Path
 
-from spark_rl import folders
 from spark_rl.errors import CheckError
 
 _SCRIPT = """\
@@ -18,9 +17,9 @@ exec "$SPARK_RL_PYTHONEXE" "$@"
 """
 
 
-def wrapper_path() -> Path:
-    """Return where the wrapper belongs: a path that survives python.sh, which uses PYTHONEXE without quotes."""
-    cache = folders.cache().absolute()
+def wrapper_path(cache: Path) -> Path:
+    """Return where the wrapper belongs: in ``cache``, or in a path without spaces, where python.sh splits PYTHONEXE."""
+    cache = cache.absolute()
     split = any(letter.isspace() or letter in "*?[" for letter in str(cache))
     return (_private_folder() if split else cache) / "python-with-preload"
 

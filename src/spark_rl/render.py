@@ -20,9 +20,20 @@ _COLOURS = {"error": "31;1", "warning": "33", "note": "36", "hint": "36", "succe
 
 
 def out(text: str) -> None:
-    """Print data."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Print data.
+
+    Raises:
+        CheckError: The disk or device behind stdout takes no more.
+    """
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from spark_rl.errors import CheckError
+
+        raise CheckError(f"the output cannot be written: {error.strerror}", "see where stdout goes") from error
 
 
 def talk(text: str) -> None:

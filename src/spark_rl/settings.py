@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import folders
 from spark_rl.errors import RequestError
 from spark_rl.model import Setting, Settings
 from spark_rl.text import did_you_mean
@@ -48,7 +47,17 @@ RECIPE_KEYS: Mapping[str, type] = {
 
 def user_file() -> Path:
     """Return the settings file of the user's config folder (``~/.config/spark-rl/spark-rl.toml`` on Linux)."""
-    return folders.config() / FILE
+    return _xdg("XDG_CONFIG_HOME", ".config") / FILE
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what can be made again (``~/.cache/spark-rl``)."""
+    return _xdg("XDG_CACHE_HOME", ".cache")
+
+
+def _xdg(variable: str, default: str) -> Path:
+    # platformdirs would give the same for 3 ms of every command.
+    return Path(os.environ.get(variable) or Path.home() / default) / "spark-rl"
 
 
 def project_file(cwd: Path) -> Path | None:

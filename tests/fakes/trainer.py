@@ -95,7 +95,7 @@ def wait(heard: list[int], words: list[str]) -> int:
     while not heard or "deaf" in words:
         signal.pause()
     if "slow-close" in words:
-        time.sleep(0.6)
+        time.sleep(0.4)
         note("closed", "")
     return 0
 

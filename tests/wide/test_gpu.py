@@ -1,0 +1,40 @@
+"""Training on a real GPU, where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from spark_rl import host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.wide
+TASK = ("--task", "Isaac-Cartpole-Direct-v0", "--library", "rsl_rl", "--isaaclab", sys.prefix, "--headless")
+LIMIT_S = 1800.0
+
+
+@pytest.fixture(autouse=True)
+def _gpu() -> None:
+    if not host.probe().gpus:
+        pytest.skip("no NVIDIA GPU can be seen")
+
+
+def spark_rl(folder: Path, *words: str) -> Any:
+    argv = [sys.executable, "-m", "spark_rl", *words, "--json"]
+    run = subprocess.run(argv, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=LIMIT_S)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return json.loads(run.stdout)
+
+
+def test_training_on_a_gpu(tmp_path: Path) -> None:
+    trained = spark_rl(tmp_path, "train", *TASK, "--num-envs", "4096", "--max-iterations", "100", "--seed", "42")
+    assert "--device" not in trained["plan"]["argv"]
+    played = spark_rl(tmp_path, "play", *TASK, "--num-envs", "64", "--steps", "600", "--seed", "1")["played"]
+    assert played["mean_length"] >= 270
