@@ -364,7 +364,7 @@ def test_tasks_of_a_document_are_a_tuple_to_those_who_read_them() -> None:
     assert read != Catalog(version="3.0.0", tasks=(REACH,))
     assert {read} == {Catalog(version="3.0.0", tasks=tuple(read.tasks))}
     with pytest.raises(IndexError):
-        read.tasks[2]
+        read.tasks[len(read.ids())]
 
 
 def test_overlaid_fills_what_the_text_did_not_say() -> None:

@@ -148,6 +148,19 @@ def test_the_task_in_the_manifest_counts_more_than_the_folder() -> None:
 
 
 @pytest.mark.parametrize(
+    ("library", "name", "override"),
+    [
+        ("rl_games", "nn/cartpole.pth", "agent.params.config.name=mine"),
+        ("skrl", "checkpoints/agent_1.pt", "++agent.agent.experiment.directory=mine"),
+    ],
+)
+def test_the_experiment_of_each_library_can_be_overridden(library: str, name: str, override: str) -> None:
+    files = (*run_of(library, "a", name, experiment="mine"), *run_of(library, "b", name, modified=2.0))
+    plan = planned("2.3.2", CARTPOLE, "play", library=library, checkpoints=files, overrides=(override,))
+    assert files[0].path in plan.argv
+
+
+@pytest.mark.parametrize(
     ("on", "asked"),
     [
         ("2.3.2", {"overrides": ("agent.experiment_name=mine",)}),
@@ -291,7 +304,8 @@ def test_the_trio_of_2(on: str) -> None:
 def test_a_pattern_that_is_none_is_refused(asked: dict[str, Any]) -> None:
     options = asked.get("options", ("--load_run", ".*"))
     refusal = refused("2.3.2", CARTPOLE, resume=True, **{"options": options, **asked})
-    assert "is read as a regular expression" in refusal.message
+    culprit = "--checkpoint" if "checkpoint" in asked else "--load_run"
+    assert refusal.message.startswith(f"{culprit} is read as a regular expression")
     assert refusal.hint
 
 

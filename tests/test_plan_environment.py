@@ -137,10 +137,11 @@ VENV_LAB = active("VIRTUAL_ENV", isaaclab=True)
         ("3.0.0", (VENV_LAB,), ()),
         ("3.0.0", (VENV_SIM,), ()),
         ("kitless", (CONDA, VENV), ()),
+        (package(python=None), (CONDA, VENV), ()),
     ],
 )
 def test_an_environment_without_the_simulator_is_hidden(
-    on: str, found: tuple[ActiveEnvironment, ...], unset: tuple[str, ...]
+    on: Any, found: tuple[ActiveEnvironment, ...], unset: tuple[str, ...]
 ) -> None:
     plan = planned(on, CARTPOLE, active=found)
     assert plan.env_unset == unset

@@ -97,7 +97,9 @@ def test_without_a_gpu_the_cpu_is_used() -> None:
     assert words(plan) == ["--device", "cpu", "agent.device=cpu"]
     assert reason(plan, "device") == "no GPU can be seen"
     assert codes(plan) == {}
-    assert codes(planned("2.3.2", CARTPOLE, machine=NO_GPU)) == {"gpu-missing": "warning"}
+    plan = planned("2.3.2", CARTPOLE, machine=NO_GPU)
+    assert codes(plan) == {"gpu-missing": "warning"}
+    assert plan.findings[0].hint == "check the driver: nvidia-smi"
 
 
 @pytest.mark.parametrize(("visible", "cpu"), [("", True), ("-1", True), ("0", False), ("1", False), (None, False)])

@@ -38,6 +38,7 @@ CARTPOLE, LIFT, A1 = "Isaac-Cartpole-Direct-v0", "Isaac-Lift-Cube-Franka-v0", "I
             CWD,
         ),
         (package(), "train", ("/env/bin/python", "-m", "isaaclab", "train", "--rl_library", "rsl_rl"), CWD),
+        (package(python=None), "play", ("/env/bin/python", "-m", "isaaclab", "play", "--rl_library", "rsl_rl"), CWD),
     ],
 )
 def test_the_entry_of_each_kind(installation: Any, action: str, entry: tuple[str, ...], cwd: str) -> None:
@@ -52,6 +53,7 @@ def test_the_entry_of_each_kind(installation: Any, action: str, entry: tuple[str
         (checkout("2.3.2"), ["/lab/isaaclab.sh", "-p"], ["scripts/reinforcement_learning/rsl_rl/play.py"]),
         (checkout("3.0.0"), ["/lab/isaaclab.sh", "-p"], ["isaaclab", "play", "--rl_library", "rsl_rl"]),
         (package(), ["/env/bin/python"], ["isaaclab", "play", "--rl_library", "rsl_rl"]),
+        (package(python=None), ["/env/bin/python"], ["isaaclab", "play", "--rl_library", "rsl_rl"]),
     ],
 )
 def test_bounded_play_starts_the_driver(installation: Any, before: list[str], after: list[str]) -> None:
@@ -158,6 +160,7 @@ def test_the_newton_option_plans(words_given: tuple[str, ...]) -> None:
             "leave physics=",
         ),
         (CARTPOLE, "renderer=isaacsim_rtx", "renderer=isaacsim_rtx needs Isaac Sim", "spark-rl[isaacsim]"),
+        (CARTPOLE, "renderer=isaacsim_rtx_renderer", "renderer=isaacsim_rtx_renderer needs", "spark-rl[isaacsim]"),
         (A1, "presets=flat", "needs Isaac Sim (PhysX through Kit)", "physics=newton_mjwarp"),
         ("Isaac-Reach-Franka-IK-Abs-v0", "env.decimation=2", "physics=isaacsim_physx needs Isaac Sim", "isaacsim"),
     ],
@@ -279,6 +282,7 @@ def test_assets_embedded_and_nvidia() -> None:
     assert "made for Isaac Lab 3.0" in refused("2.3.2", CARTPOLE, assets="embedded").message
     plan = planned("kitless", CARTPOLE, assets="nvidia", machine=host(environ={"ISAACSIM_ASSET_ROOT": "/nas"}))
     assert plan.env_unset == ("ISAACSIM_ASSET_ROOT",)
+    assert reason(plan, "assets") == "NVIDIA's host, asked for"
 
 
 def test_embedded_assets_that_do_not_cover_the_task_are_refused() -> None:

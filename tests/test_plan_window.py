@@ -63,6 +63,7 @@ def test_the_window(
         ("kit", "train", False, ("--viz", "rerun"), ["--visualizer=rerun"], "headless", "--viz says so"),
         ("kit", "play", None, ("--livestream", "2"), ["--livestream=2"], "headless", "--livestream shows it"),
         ("2.3.2", "play", None, ("--livestream", "2"), ["--headless", "--livestream=2"], "headless", "--livestream"),
+        ("kit", "play", None, ("--livestream=1",), ["--livestream=1"], "headless", "--livestream shows it"),
         ("2.3.2", "play", None, ("--livestream", "0"), ["--livestream=0"], "window", "play shows a window"),
         ("2.3.2", "train", None, ("--viz", "kit"), [], "window", "asked for"),
         ("2.3.2", "train", True, ("--viz", "kit"), [], "window", "asked for"),

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -302,7 +303,11 @@ def test_an_installation_that_fails_is_told_and_tried_again(machine: Machine, na
 
 def test_a_real_pip_without_an_index(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    machine.env |= {"PYTHON": sys.executable, "PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
+    environment = machine.clone / ".venv"
+    venv.create(environment, symlinks=True)
+    pip = next(Path(folder, "pip") for folder in sys.path if Path(folder, "pip", "__main__.py").exists())
+    next(environment.glob("lib/python3*/site-packages")).joinpath("pip").symlink_to(pip)
+    machine.env |= {"PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
     code, err = machine.setup("light")
     assert code == 1
     message, hint = told(err)

@@ -122,6 +122,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_one(word: str, suggested:
     with pytest.raises(RequestError, match=f"unknown option {word.partition('=')[0]}$") as caught:
         words.split_overrides(["a=1", word, "x"], OWN)
     assert suggested in (caught.value.hint or "")
+    assert (caught.value.hint or "").count("--") <= 3
     assert "--num_envs" not in (caught.value.hint or "")
 
 

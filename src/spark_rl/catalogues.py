@@ -138,9 +138,7 @@ def _scanned(installation: Installation, packages: tuple[Path, ...], stamp: str)
     tasks = described(tasks, installation.version)
     if not any(task.package.startswith(_TASKS) for task in tasks):
         tasks, origin = tuple(sorted((*known.tasks, *tasks), key=lambda task: task.id)), f"{known.origin}, and projects"
-    return Catalog(
-        version=installation.version, tasks=tasks, origin=origin, undecided=found.undecided, stamp=stamp
-    )
+    return Catalog(version=installation.version, tasks=tasks, origin=origin, undecided=found.undecided, stamp=stamp)
 
 
 def _texts(packages: Iterable[Path]) -> Iterator[tuple[str, str]]:

@@ -1,21 +1,18 @@
 """The commands; each says what it takes, calls one use case and prints what comes back.
 
-Nothing but the option tables is imported before a command runs: ``--help`` and completion answer at once.
+Nothing but the option tables is imported before a command runs, and annotations are values, not texts that Typer
+would have to evaluate: ``--help`` and completion answer at once.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from spark_rl import __version__, words
 from spark_rl.errors import RequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 _PASS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -144,6 +141,7 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
     )
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
     decided = prepare.decide(request, facts)
+    prepare.remember(facts)
     as_json = given["as_json"]
     if given["dry_run"]:
         render.document(documents.plan(decided)) if as_json else render.plan(decided)

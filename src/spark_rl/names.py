@@ -127,9 +127,9 @@ def related(task_id: str, renames: Renames) -> tuple[str, ...]:
 
 
 def _settled(name: str, task: Task, action: Action, catalog: Catalog, note: str | None) -> Resolved:
-    """Return the task, or the twin that ``play`` takes on 2.x."""
+    """Return the task, or the twin that ``play`` takes on 2.x; some twins have no agent config and serve nobody."""
     twin = catalog.get(task.play_id) if action == "play" and task.play_id else None
-    if twin is None:
+    if twin is None or (task.trainable and not twin.trainable):
         return Resolved(requested=name, task=task, note=note)
     return Resolved(requested=name, task=twin, note=f"play of {task.id} uses {twin.id}")
 

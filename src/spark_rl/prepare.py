@@ -56,6 +56,11 @@ def gather(place: Place) -> Facts:
     )
 
 
+def remember(facts: Facts) -> None:
+    """Keep what a scan found for the next command; called once a request has turned out right."""
+    catalogues.remember(facts.catalog, facts.installation, settings.cache_folder())
+
+
 def _installation(place: Place) -> tuple[Installation, str]:
     if place.isaaclab is not None:
         return installations.inspect(Path(place.isaaclab)), "named by --isaaclab"
@@ -108,7 +113,9 @@ def tasks(place: Place) -> Catalog:
         if place.isaaclab is not None or settings.load(place.cwd).text("isaaclab") is not None:
             raise
         return catalogues.shipped(NEWEST)
-    return catalogues.load(installation, settings.cache_folder())
+    catalog = catalogues.load(installation, settings.cache_folder())
+    catalogues.remember(catalog, installation, settings.cache_folder())
+    return catalog
 
 
 def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, ...]]:

@@ -224,12 +224,14 @@ def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     request, installation = context.request, context.facts.installation
-    shell = f"{installation.path}/isaaclab.sh"
+    shell, own = f"{installation.path}/isaaclab.sh", installation.python
+    if own is None and installation.kind == "package":
+        own = f"{installation.path}/bin/python"
     library = ("--rl_library", context.target.library)
     if request.steps is not None:
-        python = (installation.python,) if installation.python else (shell, "-p")
+        python = (own,) if own else (shell, "-p")
         return (*python, *_driver(context), "isaaclab", request.action, *library, *words)
-    entry = (installation.python, "-m", "isaaclab") if installation.python else (shell,)
+    entry = (own, "-m", "isaaclab") if own else (shell,)
     if _starts_ranks(context):
         count = ("--num_gpus", _ranks(context))
         return (*entry, "train_multigpu", *library, *count, *words)
