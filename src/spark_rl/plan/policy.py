@@ -103,7 +103,8 @@ def _missing(context: Context, name: str) -> Part:
     target = context.target
     where = f"logs/{target.library}/{experiment(context) or '*'} below {run_folder(context)}"
     message = f"no checkpoint of {target.task.task.id} with {target.library} was found in {where}"
-    hint = f"train one first: spark-rl train --task {target.task.task.id} --library {target.library}"
+    trained = target.task.task.train_id or target.task.task.id
+    hint = f"train one first: spark-rl train --task {trained} --library {target.library}"
     if context.request.checkpoint is not None or context.request.action == "train":
         raise RequestError(message, hint if name in ("latest", "best") else "see the run folders there")
     return Part(findings=(Finding(code="checkpoint-missing", level="error", message=message, hint=hint),))
