@@ -127,6 +127,12 @@ def test_an_editable_installation_leads_to_its_checkout(tmp_path: Path, folder: 
     assert (found.python, found.isaacsim) == (f"{env}/bin/python", True)
 
 
+def test_an_old_editable_installation_may_find_the_simulator_elsewhere(tmp_path: Path) -> None:
+    path = stand_in.checkout(tmp_path / "IsaacLab", "2.3.2", simulator=False)
+    env = editable(stand_in.environment(tmp_path / "env", {}), (path / "source" / "isaaclab").as_uri())
+    assert inspect(env).isaacsim is None
+
+
 @pytest.mark.parametrize(
     "text", ['{"url": "file:///gone/source/isaaclab"}', "{", "[]", '{"url": 3}', '{"url": "http://["}']
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -293,8 +294,10 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    return Command(tmp_path)
+def command(tmp_path: Path) -> Iterator[Command]:
+    command = Command(tmp_path)
+    yield command
+    command.notes.sweep()
 
 
 def test_stdout_is_one_document_while_the_child_floods_both_streams(command: Command) -> None:
@@ -463,6 +466,21 @@ def test_any_status_is_an_answer(server: str, path: str, answered: bool) -> None
 
 def test_a_host_that_hangs_does_not_answer(server: str) -> None:
     assert network.answers(f"{server}/hang", timeout_s=0.1) is False
+
+
+def test_a_name_that_is_looked_up_for_ever_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, finished = threading.Event(), threading.Event()
+
+    def look_up(*_: object, **__: object) -> None:
+        release.wait(lab.PATIENCE_S)
+        finished.set()
+        raise OSError("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert network.answers("http://slow.invalid/", timeout_s=0.1) is False
+    assert not finished.is_set()
+    release.set()
+    assert finished.wait(lab.PATIENCE_S)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://no-such-host.invalid/", "nonsense"])

@@ -18,12 +18,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model",
     (
-        "agent_configs assets catalog checkpoints checks config_classes documents literals names plan profiles "
-        "registrations scanning text words"
+        "agent_configs assets catalog checkpoints checks config_classes description documents external literals names "
+        "plan profiles registrations scanning search text words"
     ),
-    "catalogues host installations logs network preload settings supervisor",
-    "launch prepare requests",
-    "__main__ cli render",
+    "catalogues host installations logs network preload projects settings supervisor",
+    "completion launch prepare requests",
+    "__main__ cli render tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
@@ -83,7 +83,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, line: str, foun
     planted.parent.mkdir(exist_ok=True)
     before = planted.read_text(encoding="utf-8") if planted.exists() else ""
     planted.write_text(f"{before}\n{line}\n", encoding="utf-8")
-    assert violations(root) == [found]
+    assert [line for line in violations(root) if line not in _known()] == [found]
 
 
 def test_a_module_that_is_gone_is_taken_off_the_list(tmp_path: Path) -> None:
@@ -98,7 +98,13 @@ def test_a_circle_of_imports_is_found(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, root, ignore=shutil.ignore_patterns("data", "__pycache__"))
     with (root / "text.py").open("a", encoding="utf-8") as file:
         file.write("\nfrom spark_rl import words\n")
-    assert violations(root) == ["profiles, text, words import each other"]
+    assert [line for line in violations(root) if line not in _known()] == ["profiles, text, words import each other"]
+
+
+@cache
+def _known() -> list[str]:
+    """Return what is wrong without any planting; ``test_the_layers_hold`` tells it."""
+    return violations(PACKAGE)
 
 
 def violations(root: Path) -> list[str]:
@@ -116,7 +122,7 @@ def violations(root: Path) -> list[str]:
         elif unit in PLACE:
             edges.setdefault(unit, set()).update(own - {unit})
             wrong += [*_wrong_directions(unit, own), *_wrong_outside(unit, imported, text)]
-    return list(dict.fromkeys(wrong)) or list(_circles(edges))
+    return list(dict.fromkeys(wrong)) or list(_circles(edges))  # what points up closes circles too
 
 
 @cache

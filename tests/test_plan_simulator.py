@@ -270,6 +270,7 @@ def test_assets_auto_is_settled_at_the_start() -> None:
 def test_assets_of_a_folder() -> None:
     plan = planned("kitless", CARTPOLE, assets="/nas/my assets")
     assert plan.env == (("ISAACSIM_ASSET_ROOT", "/nas/my assets"),)
+    assert reason(plan, "assets") == "/nas/my assets, asked for"
     plan = planned("2.3.2", CARTPOLE, assets="/nas/assets")
     assert words(plan)[-1] == "--kit_args=--/persistent/isaac/asset_root/cloud=/nas/assets"
     assert "blank" in refused("2.3.2", CARTPOLE, assets="/nas/my assets").message

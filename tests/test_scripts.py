@@ -34,7 +34,7 @@ case "$1" in
   -m)
     for last; do :; done
     case "$2 $3" in
-      venv*) echo "$0" >made-with; mkdir -p "$last/bin" && cp "$0" "$last/bin/python" ;;
+      "venv --clear") echo "$0" >made-with; mkdir -p "$last/bin" && cp "$0" "$last/bin/python" ;;
       "pip install")
         echo "$last $LD_PRELOAD$PYTHONPATH" >>installed
         if [ -e pip-says ]; then cat pip-says; exit 1; fi
@@ -323,8 +323,13 @@ def test_two_at_once_wait_for_each_other(machine: Machine) -> None:
         second = start(machine.clone / "scripts" / "setup", cwd=machine.home, env=machine.env)
         assert second.stderr is not None
         assert second.stderr.readline() == "waiting for another scripts/setup\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(0.5)
         assert not (machine.clone / ".venv").exists()
     assert finish(second)[0] == 0
+    with (machine.clone / "pyproject.toml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert machine.setup() == (0, [])
 
 
 def test_an_unknown_kind_or_tier(machine: Machine) -> None:
@@ -344,7 +349,7 @@ class Ready(Machine):
         self.calls = folder / "calls"
         for name in ("ruff", "mypy"):
             self.stand_in(name)
-        self.stand_in("spark-rl", 'case "$1" in play) cat "$CALLS.play" ;; esac')
+        self.stand_in("spark-rl", 'case "$1" in play) cat "$CALLS.play"; exit "$PLAY_CODE" ;; esac')
         self.stand_in(
             "python",
             'case "$*" in\n'
@@ -451,6 +456,7 @@ def play(**played: object) -> str:
 )
 def test_the_demo_says_what_was_achieved(ready: Ready, document: str, code: int, words: str) -> None:
     ready.calls.with_suffix(".play").write_text(document)
+    ready.env["PLAY_CODE"] = "0" if "succeeded" in document else "1"
     ended, out, err = ready.run(str(ready.clone / "scripts" / "demo"))
     assert ended == code
     assert words in out + "\n".join(err)

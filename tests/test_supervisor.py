@@ -15,6 +15,7 @@ from spark_rl import supervisor
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
 LONG, SHORT = "60", "0.2"
@@ -22,8 +23,10 @@ TRAINER = (sys.executable, "-I", "-S", lab.TRAINER)
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> lab.Notes:
-    return lab.Notes(tmp_path / "notes")
+def notes(tmp_path: Path) -> Iterator[lab.Notes]:
+    notes = lab.Notes(tmp_path / "notes")
+    yield notes
+    notes.sweep()
 
 
 class Supervised:
@@ -138,6 +141,15 @@ def test_a_trainer_may_close_after_its_shell_died_of_term(notes: lab.Notes, tmp_
     ended = run.ended()
     assert (ended["status"], ended["sent"]) == (-signal.SIGTERM, ["SIGTERM"])
     assert (notes.folder / "closed").exists()
+
+
+def test_a_member_that_has_ended_is_not_waited_for(notes: lab.Notes) -> None:
+    run = Supervised("zombie hang", notes, LONG)
+    notes.started()
+    zombie = int(notes.read("zombie"))
+    lab.eventually(lambda: lab.state(zombie) == "Z", "the member's end")
+    run.signal(signal.SIGINT)
+    assert run.ended()["sent"] == ["SIGINT"]
 
 
 def test_the_child_has_its_own_session_and_no_input(notes: lab.Notes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from spark_rl.model import LIBRARIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["around", "find", "inspect"]
+    from spark_rl.model import Installation, Settings
+
+__all__ = ["around", "beside", "find", "inspect", "named"]
 
 _GROUP = "isaaclab.tasks"
 _LAYOUTS = ("src", "", "exts/*", "source/*", "source/*/src")
@@ -30,6 +33,12 @@ def find(cwd: Path, named: Iterable[str] = ()) -> tuple[Project, ...]:
     found = [inspect(Path(os.path.abspath(Path(name).expanduser()))) for name in named]  # noqa: PTH100 - keep links
     unique = {project.path: project for project in (*found, *((nearby,) if nearby else ()))}
     return tuple(unique.values())
+
+
+def named(settings: Settings) -> tuple[str, ...]:
+    """Return the project folders of the setting ``tasks``, which has a colon between two folders."""
+    value = next((entry.value for entry in settings.entries if entry.name == "tasks"), None)
+    return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else ()
 
 
 def around(cwd: Path) -> Project | None:
@@ -57,6 +66,12 @@ def inspect(folder: Path) -> Project:
     if project is None:
         raise RequestError(f"{folder} holds no Python package", "name a project with src/NAME or source/NAME/NAME")
     return project
+
+
+def beside(installation: Installation, found: Iterable[Project]) -> Installation:
+    """Return the installation with the projects' folders among its sources: :func:`catalogues.load` reads them too."""
+    roots = dict.fromkeys(root for project in found for root in project.roots)
+    return replace(installation, sources=(*installation.sources, *(root for root in roots)))
 
 
 def _project(folder: Path) -> Project | None:

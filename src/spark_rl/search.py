@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
     from spark_rl.model import Task
 
-__all__ = ["Query", "find", "grouped", "suggest"]
+__all__ = ["FILTERS", "Query", "find", "grouped", "suggest"]
 
 CATEGORIES = (
     "classic control",
@@ -56,6 +56,10 @@ class Query:
     trainable: bool = False
 
 
+FILTERS = tuple(field.name for field in fields(Query) if field.name != "words")
+"""Every filter by name."""
+
+
 def find(catalog: Catalog, query: Query) -> Catalog:
     """Return the catalogue of the tasks that fit: by category, in each the best match first.
 
@@ -70,21 +74,21 @@ def find(catalog: Catalog, query: Query) -> Catalog:
     scores = _scored(fitting, words, slips=False) or _scored(fitting, words, slips=True)
     best: dict[str, int] = {}
     for task, score in scores:
-        best[task.category or ""] = max(score, best.get(task.category or "", 0))
+        best[_group(task)] = max(score, best.get(_group(task), 0))
 
     def place(pair: tuple[Task, int]) -> tuple[int, tuple[int, str], int, int, str]:
         task, score = pair
-        return -best[task.category or ""], _rank(task), -score, len(task.id) if words else 0, task.id
+        return -best[_group(task)], _rank(_group(task)), -score, len(task.id) if words else 0, task.id
 
     ordered = sorted(scores, key=place)
     return replace(catalog, tasks=tuple(task for task, _ in ordered), stamp=None)
 
 
 def grouped(tasks: Iterable[Task]) -> tuple[tuple[str, tuple[Task, ...]], ...]:
-    """Return (category, tasks) pairs in the order of ``tasks``; what has no category is ``other``."""
+    """Return (category, tasks) pairs in the order of ``tasks``; tasks without a category are under their package."""
     groups: dict[str, list[Task]] = {}
     for task in tasks:
-        groups.setdefault(task.category or "other", []).append(task)
+        groups.setdefault(_group(task), []).append(task)
     return tuple((category, tuple(members)) for category, members in groups.items())
 
 
@@ -152,12 +156,12 @@ class _Name:
         self.letters = "".join(pieces)
         self.starts = [len("".join(pieces[:place])) for place in range(len(pieces))]
         self.pieces = frozenset(pieces) | {fold(part) for part in task.id.split("-")}
-        self.known = fold(f"{task.robot or ''} {task.category or ''}")
-        self.summary = fold(task.summary or "")
+        self.known = _said(task.robot, task.category)
+        self.summary = _said(task.summary)
 
     def score(self, word: str, slip: re.Pattern[str] | None) -> int:
         """Return how well a word fits: 0 not at all, more for a whole part than for a piece of one."""
-        known = len(word) > 2 and word in self.known
+        known = len(word) > 2 and f" {word}" in self.known
         if word in self.pieces:
             return 6 + known
         if any(self.letters.startswith(word, start) for start in self.starts):
@@ -166,9 +170,14 @@ class _Name:
             return 4 + known
         if known:
             return 3
-        if len(word) > 3 and word in self.summary:
+        if len(word) > 3 and f" {word}" in self.summary:
             return 2
         return int(slip is not None and any(slip.match(self.letters, start) for start in self.starts))
+
+
+def _said(*texts: str | None) -> str:
+    """Return texts so that a blank stands before each of their words."""
+    return fold(" ".join(("", *(text or "" for text in texts))).replace("(", ""))
 
 
 def _slip(word: str) -> re.Pattern[str]:
@@ -180,10 +189,12 @@ def _slip(word: str) -> re.Pattern[str]:
     return re.compile("|".join(sorted(texts)))
 
 
-def _rank(task: Task) -> tuple[int, str]:
-    category = task.category or "\uffff"
-    place = next((place for place, name in enumerate(CATEGORIES) if category.startswith(name)), len(CATEGORIES))
-    return place, category
+def _group(task: Task) -> str:
+    return task.category or ("other" if task.package.startswith("isaaclab_tasks") else task.package)
+
+
+def _rank(group: str) -> tuple[int, str]:
+    return next((at for at, name in enumerate(CATEGORIES) if group.startswith(name)), len(CATEGORIES)), group
 
 
 def _known(catalog: Catalog, name: str) -> tuple[str, ...]:
@@ -205,4 +216,4 @@ def _without(query: Query, name: str) -> Query:
 
 
 def _asked(query: Query) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(query) if field.name != "words" and getattr(query, field.name))
+    return tuple(name for name in FILTERS if getattr(query, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -51,6 +52,14 @@ class Notes:
         folder.mkdir(exist_ok=True)
         self.folder = folder
 
+    def sweep(self) -> None:
+        """End what a test that failed has left running."""
+        for file in self.folder.iterdir():
+            text = file.read_text(encoding="utf-8")
+            pid = json.loads(text)["pid"] if file.name == "started" else text
+            if file.name in ("started", "grandchild", "keeper") and is_running(int(pid)):
+                os.kill(int(pid), signal.SIGKILL)
+
     def read(self, name: str) -> str:
         """Wait for a note and return it."""
         eventually((self.folder / name).exists, f"note {name}")
@@ -73,11 +82,14 @@ def environ(behaviour: str, notes: Notes, **more: str) -> dict[str, str]:
 
 
 def start(*argv: str | Path, cwd: Path, env: dict[str, str], shell: str = "") -> subprocess.Popen[str]:
-    """Start a program in its own session; ``shell`` is run before it in the same process."""
+    """Start a program in its own session, with something to read; ``shell`` is run before it in the same process."""
     words = [str(word) for word in argv]
     command = ["/bin/sh", "-c", f'{shell}; exec "$@"', "sh", *words] if shell else words
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=cwd, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    with TRAINER.open() as typed:
+        return subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=typed, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
 
 
 def spark_rl(*argv: str | Path, cwd: Path, env: dict[str, str], shell: str = "") -> subprocess.Popen[str]:
@@ -101,8 +113,12 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 
 def is_running(pid: int) -> bool:
     """Say whether a process runs; one that ended and that nobody waits for does not."""
+    return state(pid) not in ("", "Z", "X")
+
+
+def state(pid: int) -> str:
+    """Return the letter for a process's state, nothing when there is no such process."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state not in "ZX"
+        return ""

@@ -11,6 +11,7 @@ Called as Isaac Lab's entry would be, in any version's spelling. ``FAKE_TRAINER`
 ``polite``     wait for a signal, and end with 0 on INT
 ``deaf``       ignore INT and TERM for ever
 ``family``     start a grandchild that ignores INT and TERM, first of all
+``zombie``     leave a member in the group that ended, and that nobody waits for
 ``slow-close`` note the signal, close for a while in a shell's child, and end with 0
 
 Started through spark-rl's play driver it reports steps: all that were asked for, or ``steps=N``.
@@ -41,6 +42,8 @@ def main(argv: list[str]) -> int:
     heard = listen(words)
     if "family" in words:
         start_grandchild()
+    if "zombie" in words:
+        leave_zombie()
     note("started", json.dumps(seen(argv)))
     if "flood" in words:
         flood()
@@ -105,6 +108,20 @@ def start_grandchild() -> None:
     assert child.stdout is not None
     child.stdout.readline()
     note("grandchild", str(child.pid))
+
+
+def leave_zombie() -> None:
+    group = os.getpgrp()
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        os.closerange(0, 3)
+        member = os.fork()
+        if member == 0:
+            os.setpgid(0, group)
+            os._exit(0)
+        note("keeper", str(os.getpid()))
+        note("zombie", str(member))
+        signal.pause()
 
 
 def flood() -> None:

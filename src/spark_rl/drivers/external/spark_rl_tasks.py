@@ -3,6 +3,8 @@
 The folder of this file is put on PYTHONPATH with the projects', and SPARK_RL_TASK_MODULES names the modules to import.
 """
 
+# ruff: noqa: INP001 - a top-level module where it runs
+
 import importlib
 import os
 

@@ -1,0 +1,215 @@
+"""Shell completion: names of commands, options, tasks, and the libraries and algorithms of the task on the line.
+
+Typer's own completion takes ``--task=Isaac`` of bash for three words, knows options by one spelling alone, and loads
+Rich to show their help in zsh and fish: twice the time of a whole answer here.
+
+The shell passes the words of the line as arguments, COMP_CWORD as the place of the one to complete, and
+``_SPARK_RL_COMPLETE`` as its own name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_rl import catalogues, installations, projects, settings
+from spark_rl.errors import RequestError, SparkError
+from spark_rl.model import ALGORITHMS, LIBRARIES
+from spark_rl.text import did_you_mean, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from spark_rl.catalog import Catalog
+
+__all__ = ["SCRIPTS", "VARIABLE", "answer", "script"]
+
+VARIABLE = "_SPARK_RL_COMPLETE"
+NEWEST = "3.0.0"
+
+_BASH = """\
+_spark_rl_completion() {
+    local IFS=$'\\n'
+    COMPREPLY=($(COMP_CWORD=$COMP_CWORD _SPARK_RL_COMPLETE=bash "$1" "${COMP_WORDS[@]}" 2>/dev/null))
+}
+complete -o default -F _spark_rl_completion spark-rl
+"""
+
+_ZSH = """\
+#compdef spark-rl
+_spark_rl_completion() {
+    local -a found
+    found=("${(@f)$(COMP_CWORD=$((CURRENT - 1)) _SPARK_RL_COMPLETE=zsh "${words[1]}" "${(@)words}" 2>/dev/null)}")
+    if [[ -n "$found" ]]; then compadd -U -a found; else _files; fi
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _spark_rl_completion spark-rl
+"""
+
+_FISH = """\
+function __spark_rl_completion
+    set -l before (commandline -opc)
+    set -l found (COMP_CWORD=(count $before) _SPARK_RL_COMPLETE=fish $before[1] $before (commandline -ct) 2>/dev/null)
+    if test -n "$found"
+        string join \\n $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete --command spark-rl --no-files --arguments '(__spark_rl_completion)'
+for option in task library algorithm checkpoint
+    complete --command spark-rl --long-option $option --require-parameter --arguments '(__spark_rl_completion)'
+end
+"""
+
+SCRIPTS: Mapping[str, str] = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+"""What each shell has to run once to complete spark-rl's command lines."""
+
+
+def script(shell: str) -> str:
+    """Return the script that makes ``shell`` complete spark-rl.
+
+    Raises:
+        RequestError: There is none for this shell.
+    """
+    if shell not in SCRIPTS:
+        raise RequestError(f"no completion for {shell}", did_you_mean(shell, SCRIPTS, "shells"))
+    return SCRIPTS[shell].rstrip()
+
+
+def answer(words: Sequence[str], command: Any, environ: Mapping[str, str], cwd: Path) -> str:
+    """Return the completions of a command line, one a line.
+
+    Args:
+        words: The words of the line, the program first.
+        command: The command group whose commands and options are completed.
+        environ: The variables of the shell's script.
+        cwd: The working directory.
+    """
+    place = environ.get("COMP_CWORD", "")
+    at = int(place) if place.isdigit() else len(words) - 1
+    before, prefix, word = _split(list(words[1:at]), words[at] if at < len(words) else "")
+    found = _Line(before, command, cwd).complete(word)
+    if environ.get(VARIABLE) == "bash":
+        found = [_escaped(text) for text in found]
+    if environ.get(VARIABLE) == "fish":
+        prefix = ""
+    return "\n".join(prefix + text for text in found)
+
+
+def _split(before: list[str], word: str) -> tuple[list[str], str, str]:
+    """Return the words before, what must stay in front of each completion, and the word to complete.
+
+    Of ``--task=Isaac`` bash makes three words and completes the last one; zsh leaves it whole, and so does fish, which
+    puts ``--task=`` in front by itself.
+    """
+    prefix = ""
+    if word == "=":
+        word = ""
+    elif word.startswith("--") and "=" in word:
+        name, _, word = word.partition("=")
+        prefix = f"{name}="
+        before = [*before, name]
+    parts = [part for text in before for part in (text.split("=", 1) if text.startswith("--") else [text])]
+    return [part for part in parts if part not in ("=", "")], prefix, word
+
+
+class _Line:
+    """A command line up to the word to complete."""
+
+    def __init__(self, before: Sequence[str], command: Any, cwd: Path) -> None:
+        self.before = before
+        self.command = command
+        self.cwd = cwd
+        name = next((word for word in before if not word.startswith("-")), None)
+        self.chosen = command.commands.get(name) if name is not None else None
+        self.options = {
+            spelling: param
+            for param in (self.chosen or command).params
+            if param.param_type_name == "option"
+            for spelling in (*param.opts, *param.secondary_opts)
+        }
+
+    def complete(self, word: str) -> list[str]:
+        if "--" in self.before or (self.chosen is None and self.before):
+            return []
+        option = self.option(self.before[-1]) if self.before else None
+        if option is not None and not option.is_flag:
+            return self.values(option.name, word)
+        if word.startswith("-"):
+            shown = (name for name, param in self.options.items() if not param.hidden)
+            return _starting([*shown, "--help"], word.replace("_", "-"))
+        if self.chosen is None:
+            return _starting((name for name, each in self.command.commands.items() if not each.hidden), word)
+        return self.values("task", word) if self.chosen.name == "describe" else []
+
+    def option(self, word: str) -> Any:
+        return self.options.get(word.replace("_", "-") if word.startswith("--") else word)
+
+    def given(self, name: str) -> str | None:
+        """Return the value of an option that is on the line."""
+        pairs = zip(self.before, self.before[1:], strict=False)
+        return next((value for word, value in pairs if getattr(self.option(word), "name", "") == name), None)
+
+    def values(self, name: str, word: str) -> list[str]:
+        if name == "task":
+            return _named(self.catalog().ids(), word)
+        find = _VALUES.get(name)
+        return _starting(find(self), word) if find is not None else []
+
+    def catalog(self) -> Catalog:
+        """Return the tasks of the Isaac Lab in use; nothing on a keystroke may fail or take long."""
+        try:
+            chosen = settings.load(self.cwd)
+            path = self.given("isaaclab")
+            installation = installations.inspect(Path(path)) if path else installations.select(chosen, self.cwd)[0]
+            installation = projects.beside(installation, projects.find(self.cwd, projects.named(chosen)))
+            return catalogues.at_once(installation, settings.cache_folder())
+        except SparkError:
+            return catalogues.shipped(NEWEST)
+
+    def libraries(self) -> Iterable[str]:
+        task = self.catalog().get(self.given("task") or "")
+        return task.libraries if task is not None else LIBRARIES
+
+    def algorithms(self) -> Iterable[str]:
+        task, library = self.catalog().get(self.given("task") or ""), self.given("library")
+        if task is None:
+            return ALGORITHMS
+        found = (name for each in ([library] if library else task.libraries) for name in task.algorithms(each))
+        return dict.fromkeys(name for name in found if name in ALGORITHMS)
+
+
+_VALUES: Mapping[str, Callable[[_Line], Iterable[str]]] = {
+    "library": _Line.libraries,
+    "algorithm": _Line.algorithms,
+    "category": lambda line: sorted({task.category for task in line.catalog().tasks if task.category}),
+    "robot": lambda line: sorted({task.robot for task in line.catalog().tasks if task.robot}),
+    "checkpoint": lambda _: ("latest", "best", "pretrained"),
+    "assets": lambda _: ("auto", "nvidia", "embedded"),
+    "gpus": lambda _: ("all",),
+    "shell": lambda _: SCRIPTS,
+}
+"""What completes the value of an option, by the option's name."""
+
+
+def _starting(texts: Iterable[str], word: str) -> list[str]:
+    return [text for text in texts if text.lower().startswith(word.lower())]
+
+
+def _named(ids: Iterable[str], word: str) -> list[str]:
+    """Return the ids that begin with a word, else those that hold it, if what the shell inserts holds it as well.
+
+    A shell inserts what all completions begin with: of ``cartpole`` it would make ``Isaac-``.
+    """
+    ids = tuple(ids)
+    found = _starting(ids, word)
+    if found or not word:
+        return found
+    found = [task_id for task_id in ids if fold(word) in fold(task_id)]
+    return found if fold(word) in fold(os.path.commonprefix(found)) else []  # noqa: RUF071 - texts, not paths
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in " ()'\"&;" else letter for letter in text)
