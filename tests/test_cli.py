@@ -237,6 +237,33 @@ def test_a_plan_creates_nothing_either(world: World, cli: Cli) -> None:
     assert world.tree() == before
 
 
+SOURCE = """
+import gymnasium as gym
+
+gym.register(
+    id="Isaac-Mine-v0",
+    entry_point="isaaclab.envs:ManagerBasedRLEnv",
+    kwargs={"env_cfg_entry_point": f"{__name__}.cfg:Cfg", "rsl_rl_cfg_entry_point": f"{__name__}.agent:AgentCfg"},
+)
+"""
+
+
+def test_a_checkout_with_sources_is_scanned_and_bad_input_leaves_no_trace_of_it(world: World, cli: Cli) -> None:
+    package = world.old / "source" / "isaaclab_tasks" / "isaaclab_tasks"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(SOURCE)
+    before = world.tree()
+    place = ["--isaaclab", str(world.old), "--host", str(world.host), "--dry-run"]
+    for bad in (["--task", "Isaac-Mein-v0"], ["--task", "Isaac-Mine-v0", "--library", "sb3"]):
+        code, _, err = cli("train", *bad, *place)
+        assert code == 2
+        assert "Isaac-Mine-v0" in err
+    assert world.tree() == before
+    code, out, _ = cli("train", "--task", "Isaac-Mine-v0", *place)
+    assert code == 0
+    assert out.splitlines()[0] == "# task       Isaac-Mine-v0"
+
+
 def test_our_own_bug_is_exit_3_and_says_where_the_trace_is(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

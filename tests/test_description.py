@@ -113,8 +113,8 @@ def test_presets_of_an_old_name_are_in_the_commands() -> None:
     ("name", "on", "needed", "instead", "ending"),
     [
         ("Isaac-Cartpole", "kitless", False, None, "--library rsl_rl"),
-        ("IsaacContrib-Lift-Cube-Franka", "kit", True, "newton_mjwarp", "--library rsl_rl"),
-        ("IsaacContrib-Lift-Cube-Franka", "kitless", True, "newton_mjwarp", "--library rsl_rl physics=newton_mjwarp"),
+        ("IsaacContrib-Velocity-Flat-AnymalB", "kit", True, "newton_mjwarp", "--library rsl_rl"),
+        ("IsaacContrib-Velocity-Flat-AnymalB", "kitless", True, "newton_mjwarp", "--library rsl_rl physics=newton_mjwarp"),
         ("IsaacContrib-Factory-PegInsert-Direct", "kitless", True, None, "--library rl_games"),
         ("Isaac-Cartpole-v0", "2.3.2", True, None, "--library rsl_rl"),
     ],

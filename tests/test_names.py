@@ -171,6 +171,13 @@ def test_names_on_3(name: str, task_id: str, presets: tuple[str, ...]) -> None:
     assert found.note == " ".join((name, "is", task_id, *presets, "in Isaac Lab 3.0.0"))
 
 
+def test_a_play_twin_without_an_agent_config_is_not_taken() -> None:
+    task_id = "Isaac-Deploy-GearAssembly-UR10e-2F85-v0"
+    twin = on_2("Isaac-Deploy-GearAssembly-UR10e-2F85-Play-v0").task
+    assert (twin.train_id, twin.libraries) == (task_id, ())
+    assert on_2(task_id, "play").task.id == task_id
+
+
 def test_a_deprecated_id_is_taken_and_its_successor_named() -> None:
     found = on_3("Isaac-DrLegs-Walk-v0")
     assert found.task.id == "Isaac-DrLegs-Walk-v0"

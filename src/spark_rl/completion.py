@@ -142,7 +142,8 @@ class _Line:
             return _starting([*shown, "--help"], word.replace("_", "-"))
         if self.chosen is None:
             return _starting((name for name, each in self.command.commands.items() if not each.hidden), word)
-        return self.values("task", word) if self.chosen.name == "describe" else []
+        argument = next((param.name for param in self.chosen.params if param.param_type_name == "argument"), "")
+        return self.values(argument, word)
 
     def option(self, word: str) -> Any:
         return self.options.get(word.replace("_", "-") if word.startswith("--") else word)

@@ -125,8 +125,9 @@ def describe(
     """
     task, generation = resolved.task, int(version.partition(".")[0])
     old, new = _names(task, generation, renames)
-    kitless = [name for name in task.physics_options if name.startswith("newton")]
-    instead = next(iter(kitless), None) if task.kitless is False else None
+    newton = sorted(name for name in task.physics_options if name.startswith("newton"))
+    # Newton's solver of rigid bodies is the one that nearly every task has.
+    instead = max(newton, key="newton_mjwarp".__eq__, default=None) if task.kitless is False else None
     words = resolved.presets
     if installation is not None and installation.kitless and instead and not resolved.presets:
         words = (f"physics={instead}",)

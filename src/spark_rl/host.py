@@ -99,9 +99,8 @@ def _installation(values: dict[str, Any]) -> Installation:
     if given["kind"] not in get_args(Kind) or not given["version"][:1].isdecimal():
         raise ValueError(f"{given['kind']} {given['version']} is no Isaac Lab")
     packages = tuple((str(name), str(version)) for name, version in values.get("packages", []))
-    if "isaacsim" not in given and given["kind"] == "package":
-        # Isaac Lab 3.0's package installs Newton alone; Isaac Sim is an extra of it.
-        given["isaacsim"] = False
+    # A document of the contract's keys alone does not say: a checkout has Isaac Sim beside it, the package is kit-less.
+    given.setdefault("isaacsim", given["kind"] == "checkout")
     return Installation(**given, packages=packages)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_rl import assets, catalogues, checks, host, installations, preload, settings
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
-from spark_rl.plan.policy import run_folder, wanted
+from spark_rl.plan.policy import REMOTE, run_folder, wanted
 from spark_rl.text import fold
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def decide(request: Request, facts: Facts) -> Plan:
 def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:
     context = Context(request=request, facts=facts, target=target)
     name = wanted(context)
-    if name is None or name == "pretrained" or ":" in name:
+    if name is None or name == "pretrained" or name.startswith(REMOTE):
         return ()
     from spark_rl import logs
 

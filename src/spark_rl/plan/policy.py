@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _RUN_NAME = re.compile(r"[^\W_][\w.+@ -]*|_[\w.+@ -]+")
 _TEXT = re.compile(r"(?!(?:true|false|null|none|nan|inf)\b)[A-Za-z_][\w.-]*", re.IGNORECASE)
-_REMOTE = ("wandb:", "https://wandb.ai/")
+REMOTE = ("wandb:", "https://wandb.ai/")
+"""How a checkpoint begins that Isaac Lab 3.0 fetches by itself."""
 
 
 def wanted(context: Context) -> str | None:
@@ -41,7 +42,7 @@ def checkpoint(context: Context) -> Part:
         return NOTHING
     if name == "pretrained":
         return _pretrained(context)
-    if name.startswith(_REMOTE):
+    if name.startswith(REMOTE):
         return _remote(context, name)
     choice = _choose(context, name)
     if choice is None:
