@@ -224,7 +224,7 @@ def test_a_project_beside_a_known_release_is_scanned(tmp_path: Path, monkeypatch
     catalog = catalogues.load(alone, None)
     assert len(catalog.tasks) == 176
     assert catalog.get("Mine")
-    assert catalog.origin == "the list of 2.3.2 that comes with spark-rl, and projects"
+    assert catalog.origin == "the list of 2.3.2 that comes with spark-rl, mine"
 
 
 def test_every_shipped_catalogue_knows_its_release() -> None:

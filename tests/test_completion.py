@@ -10,8 +10,8 @@ from shlex import quote
 from typing import Any
 
 import pytest
-import stand_in
 
+import stand_in
 from spark_rl import catalogues, completion, settings
 from spark_rl.errors import RequestError
 from spark_rl.installations import inspect
@@ -208,7 +208,9 @@ def test_a_real_bash_completes(tmp_path: Path) -> None:
     lines = {
         "spark-rl tra\t --task Isaac-Velocity-Rough-UnitreeG\t": "train | --task | Isaac-Velocity-Rough-UnitreeGo2",
         "spark-rl train --task=isaac-ant-d\t": "train | --task=Isaac-Ant-Direct",
-        "spark-rl train --task handover-d\t--num_e\t8": "train | --task | Isaac-Shadow-Handover-Direct | --num-envs | 8",
+        "spark-rl train --task handover-d\t--num_e\t8": (
+            "train | --task | Isaac-Shadow-Handover-Direct | --num-envs | 8"
+        ),
         "spark-rl play --task Isaac-Pendulum-MARL-Direct --library s\t": (
             "play | --task | Isaac-Pendulum-MARL-Direct | --library | skrl"
         ),

@@ -3,9 +3,9 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-import planning
 import pytest
 
+import planning
 from spark_rl import catalogues, names
 from spark_rl.description import Description, describe
 from spark_rl.model import AgentConfig, Resolved, Task
@@ -114,7 +114,7 @@ def test_presets_of_an_old_name_are_in_the_commands() -> None:
     [
         ("Isaac-Cartpole", "kitless", False, None, "--library rsl_rl"),
         ("IsaacContrib-Velocity-Flat-AnymalB", "kit", True, "newton_mjwarp", "--library rsl_rl"),
-        ("IsaacContrib-Velocity-Flat-AnymalB", "kitless", True, "newton_mjwarp", "--library rsl_rl physics=newton_mjwarp"),
+        ("IsaacContrib-Velocity-Flat-AnymalB", "kitless", True, "newton_mjwarp", "rsl_rl physics=newton_mjwarp"),
         ("IsaacContrib-Factory-PegInsert-Direct", "kitless", True, None, "--library rl_games"),
         ("Isaac-Cartpole-v0", "2.3.2", True, None, "--library rsl_rl"),
     ],

@@ -177,3 +177,16 @@ def test_no_simulator_anywhere_is_warned_about() -> None:
 def test_a_video_and_an_environment_are_both_hidden() -> None:
     plan = planned(package(), CARTPOLE, video=True, active=(VENV,), machine=host(display=True))
     assert plan.env_unset == ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+@pytest.mark.parametrize(("version", "wrapped"), [("2.2.0", True), ("2.3.2", False)])
+def test_a_virtual_environment_with_isaac_sim_goes_past_python_sh_since_2_3(version: str, wrapped: bool) -> None:
+    here = checkout(version, sim_python="/sim/kit/python/bin/python3")
+    venv = ActiveEnvironment(variable="VIRTUAL_ENV", path="/venv", isaacsim=True, isaaclab=False)
+    plan = planned(here, "Isaac-Cartpole-v0", machine=host(machine="aarch64"), active=(venv,))
+    assert ("PYTHONEXE" in dict(plan.env)) is wrapped
+
+
+def test_a_checkout_of_2_x_in_a_path_with_blanks_is_warned_of() -> None:
+    plan = planned(checkout("2.3.2", path="/home/my user/IsaacLab"), "Isaac-Cartpole-v0")
+    assert "checkout-path" in codes(plan)

@@ -93,6 +93,7 @@ def test_each_value_keeps_its_own_source(
         "device": ("cpu", str(user)),
         "headless": (True, str(project)),
         "assets": (None, "default"),
+        "tasks": (None, "default"),
     }
 
 

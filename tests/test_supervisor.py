@@ -90,6 +90,17 @@ def test_a_repeated_request_climbs_after_a_passed_deadline_too() -> None:
     assert [stop.due(32), stop.due(99)] == [signal.SIGKILL, None]
 
 
+def test_waiting_for_what_cannot_be_killed_does_not_spin() -> None:
+    stop = supervisor._Stop(grace_s=30)
+    assert stop.pause(0) > 0
+    for moment in (0, 30, 60):
+        stop.request(signal.SIGINT, None)
+        assert stop.due(moment) is not None
+        assert stop.pause(moment) > 0
+    stop.request(signal.SIGINT, None)
+    assert (stop.due(99), stop.pause(99) > 0) == (None, True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_stops_start_with_term(notes: lab.Notes, number: signal.Signals) -> None:
     run = Supervised("hang", notes, LONG)
@@ -175,10 +186,12 @@ def test_a_callback_that_cannot_speak_does_not_shorten_the_stop(notes: lab.Notes
 
 
 def test_signal_handlers_are_given_back(tmp_path: Path) -> None:
-    before = [signal.getsignal(number) for number in supervisor.REQUESTS]
+    used = (*supervisor.REQUESTS, signal.SIGCHLD)
+    before = [signal.getsignal(number) for number in used]
     ended = supervisor.run(["/bin/sh", "-c", "exit 7"], cwd=tmp_path, environ={}, output=2)
     assert (ended.status, ended.sent, ended.stopped_by) == (7, (), None)
-    assert [signal.getsignal(number) for number in supervisor.REQUESTS] == before
+    assert [signal.getsignal(number) for number in used] == before
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -170,6 +170,8 @@ def test_a_page_of_an_unknown_task_guesses_nothing() -> None:
     assert "robot         not known" in text
     assert "needs         it is not known whether Isaac Sim" in text
     assert "package       mine, project /p" in text
+    assert "assets        those its config names" in text
+    assert "in 2.x" not in text
     assert "train" not in text.split("agents")[1].replace("trained", "")
 
 

@@ -136,8 +136,10 @@ def _scanned(installation: Installation, packages: tuple[Path, ...], stamp: str)
         return known
     tasks = overlaid(found.tasks, known) if installation.generation > 2 else found.tasks
     tasks = described(tasks, installation.version)
-    if not any(task.package.startswith(_TASKS) for task in tasks):
-        tasks, origin = tuple(sorted((*known.tasks, *tasks), key=lambda task: task.id)), f"{known.origin}, and projects"
+    foreign = sorted({task.package for task in tasks if not task.package.startswith(_TASKS)})
+    if len(foreign) == len({task.package for task in tasks}):
+        tasks, origin = tuple(sorted((*known.tasks, *tasks), key=lambda task: task.id)), known.origin
+    origin = ", ".join((origin, *foreign))
     return Catalog(version=installation.version, tasks=tasks, origin=origin, undecided=found.undecided, stamp=stamp)
 
 

@@ -4,6 +4,7 @@ Nothing but the option tables is imported before a command runs, and annotations
 would have to evaluate: ``--help`` and completion answer at once.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -176,24 +177,55 @@ def _check_values(given: dict[str, Any]) -> None:
 
 @app.command(name="list-envs")
 def list_envs(
-    query: Annotated[list[str] | None, typer.Argument(help="Words that the name must have.")] = None,
+    query: Annotated[list[str] | None, typer.Argument(help="Words that a task's name, robot or category has.")] = None,
     *,
     category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
     robot: Annotated[str | None, typer.Option(help="Only this robot.")] = None,
-    library: Annotated[str | None, typer.Option(help="Only tasks this library can train.")] = None,
+    library: Annotated[str | None, typer.Option("--library", "--rl-library", help="Only tasks it can train.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="Only tasks with a config for this algorithm.")] = None,
+    physics: Annotated[str | None, typer.Option(help="Only tasks that run with it: newton, physx, kitless.")] = None,
     multi_agent: Annotated[bool, typer.Option("--multi-agent", help="Only multi-agent tasks.")] = False,
+    amp: Annotated[bool, typer.Option("--amp", help="Only tasks with motion priors.")] = False,
+    cameras: Annotated[bool, typer.Option("--cameras", help="Only tasks that render camera images.")] = False,
+    trainable: Annotated[bool, typer.Option("--trainable", help="Only tasks that an RL library can train.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="One task a line, with tabs between the fields.")] = False,
     isaaclab: IsaacLab = None,
     as_json: Json = False,
 ) -> None:
     """List the tasks of this Isaac Lab."""
+    given = {**locals()}
+    from spark_rl import prepare, render, search
+
+    asked = search.Query(words=tuple(query or ()), **{name: given[name] for name in search.FILTERS})
+    catalog = prepare.tasks(prepare.Place(cwd=_here(), isaaclab=isaaclab))
+    chosen = search.find(catalog, asked)
+    render.listing(chosen, "json" if as_json else "plain" if plain else "table", total=len(catalog.tasks))
+    if not chosen.tasks:
+        render.talk(f"hint: {search.suggest(catalog, asked)}")
+    raise typer.Exit(0 if chosen.tasks else 1)
+
+
+@app.command()
+def describe(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Task, by its name in any Isaac Lab version.")],
+    *,
+    isaaclab: IsaacLab = None,
+    as_json: Json = False,
+) -> None:
+    """Show all that is known of a task, and the commands that train and play it."""
     from spark_rl import prepare, render
 
-    catalog = prepare.tasks(prepare.Place(cwd=_here(), isaaclab=isaaclab))
-    chosen = prepare.chosen(
-        catalog, words=query or (), category=category, robot=robot, library=library, multi_agent=multi_agent
-    )
-    render.document(chosen.to_document()) if as_json else render.tasks(chosen)
-    raise typer.Exit(0 if chosen.tasks else 1)
+    found = prepare.describe(prepare.Place(cwd=_here(), isaaclab=isaaclab), task)
+    render.document(found.to_document()) if as_json else render.description(found)
+
+
+@app.command()
+def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")]) -> None:
+    """Print the script that completes commands: eval "$(spark-rl completion bash)"."""
+    from spark_rl import completion as completions
+    from spark_rl import render
+
+    render.out(completions.script(shell))
 
 
 @app.command()
@@ -224,6 +256,11 @@ def call(argv: Sequence[str]) -> int:
     from spark_rl.text import did_you_mean
 
     command: Any = typer.main.get_command(app)
+    if os.environ.get("_SPARK_RL_COMPLETE"):
+        from spark_rl import completion as completions
+
+        typer.echo(completions.answer(argv, command, os.environ, _here()))
+        return 0
     given, passthrough = words.split_passthrough(argv)
     if given and not given[0].startswith("-") and given[0] not in command.commands:
         raise RequestError(f"unknown command {given[0]}", did_you_mean(given[0], command.commands, "commands"))

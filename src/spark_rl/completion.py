@@ -52,14 +52,14 @@ function __spark_rl_completion
     set -l before (commandline -opc)
     set -l found (COMP_CWORD=(count $before) _SPARK_RL_COMPLETE=fish $before[1] $before (commandline -ct) 2>/dev/null)
     if test -n "$found"
-        string join \\n $found
+        string join -- \\n $found
     else
         __fish_complete_path (commandline -ct)
     end
 end
 complete --command spark-rl --no-files --arguments '(__spark_rl_completion)'
 for option in task library algorithm checkpoint
-    complete --command spark-rl --long-option $option --require-parameter --arguments '(__spark_rl_completion)'
+    complete --command spark-rl --long-option $option --exclusive --arguments '(__spark_rl_completion)'
 end
 """
 

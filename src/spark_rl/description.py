@@ -70,6 +70,11 @@ class Description:
         return self.resolved.task
 
     @property
+    def own(self) -> bool:
+        """Whether it is one of Isaac Lab's own tasks."""
+        return self.task.package.startswith("isaaclab")
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """Modules that define it: environment, its config, agents; most telling first."""
         targets = (self.task.env_cfg, self.task.entry_point, *(agent.target for agent in self.task.agents))
@@ -93,7 +98,7 @@ class Description:
                 "isaac_sim": self.isaac_sim,
                 "instead": self.instead,
                 "cameras": self.task.cameras,
-                "assets": "embedded" if self.embedded else "nvidia",
+                "assets": None if not self.own else "embedded" if self.embedded else "nvidia",
             },
             "source": {"package": self.task.package, "project": self.project, "modules": list(self.modules)},
             "commands": [

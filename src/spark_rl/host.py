@@ -26,6 +26,7 @@ VARIABLES = (
     "LD_PRELOAD",
     "LOCAL_RANK",
     "PYTHONEXE",
+    "PYTHONPATH",
     "VIRTUAL_ENV",
     "WAYLAND_DISPLAY",
     "WORLD_SIZE",

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import assets, catalogues, checks, host, installations, preload, settings
+from spark_rl import assets, catalogues, checks, external, host, installations, names, preload, projects, settings
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
 from spark_rl.plan.policy import REMOTE, run_folder, wanted
-from spark_rl.text import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from spark_rl.catalog import Catalog
-    from spark_rl.model import CheckpointFile, Finding, Host, Installation, Plan, Request, Task
+    from spark_rl.description import Description
+    from spark_rl.external import Project
+    from spark_rl.model import CheckpointFile, Finding, Host, Installation, Plan, Request
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
 NEWEST = "3.0.0"
@@ -43,6 +42,8 @@ def gather(place: Place) -> Facts:
     else:
         machine, listed = host.load(place.host_file)
         installation, chosen = _installation_there(place, listed)
+    found = _projects(place)
+    installation = projects.beside(installation, found)
     return Facts(
         installation=installation,
         chosen=chosen,
@@ -53,6 +54,7 @@ def gather(place: Place) -> Facts:
         wrapper=str(preload.wrapper_path(settings.cache_folder())),
         embedded=assets.root(),
         active=installations.active_environments(os.environ),
+        projects=found,
     )
 
 
@@ -107,15 +109,46 @@ def tasks(place: Place) -> Catalog:
     Raises:
         RequestError: The installation that was named is none.
     """
+    return _listed(place)[1]
+
+
+def describe(place: Place, name: str) -> Description:
+    """Return all that is known of the task that a name means.
+
+    Raises:
+        RequestError: No task, or more than one, goes by this name, or the installation that was named is none.
+    """
+    from spark_rl import description
+
+    installation, catalog = _listed(place)
+    renames = catalogues.renames()
+    resolved = names.resolve(name, "train", catalog, int(catalog.version.partition(".")[0]), renames)
+    project = external.project_of(resolved.task, _projects(place))
+    return description.describe(
+        resolved,
+        version=catalog.version,
+        renames=renames,
+        installation=installation,
+        origin=catalog.origin,
+        project=project.path if project else None,
+    )
+
+
+def _listed(place: Place) -> tuple[Installation | None, Catalog]:
     try:
         installation, _ = _installation(place)
     except RequestError:
         if place.isaaclab is not None or settings.load(place.cwd).text("isaaclab") is not None:
             raise
-        return catalogues.shipped(NEWEST)
+        return None, catalogues.shipped(NEWEST)
+    installation = projects.beside(installation, _projects(place))
     catalog = catalogues.load(installation, settings.cache_folder())
     catalogues.remember(catalog, installation, settings.cache_folder())
-    return catalog
+    return installation, catalog
+
+
+def _projects(place: Place) -> tuple[Project, ...]:
+    return projects.find(place.cwd, projects.named(settings.load(place.cwd)))
 
 
 def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, ...]]:
@@ -123,27 +156,3 @@ def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, .
     machine = host.probe()
     found = tuple(installation for installation, _ in installations.found(cwd, os.environ))
     return machine, found, checks.machine(machine, found)
-
-
-def chosen(
-    catalog: Catalog,
-    *,
-    words: Iterable[str] = (),
-    category: str | None = None,
-    robot: str | None = None,
-    library: str | None = None,
-    multi_agent: bool = False,
-) -> Catalog:
-    """Return the catalogue with the tasks that have every word in their id and pass every filter."""
-    wanted_words = tuple(fold(word) for word in words)
-
-    def matches(task: Task) -> bool:
-        return (
-            all(word in fold(task.id) for word in wanted_words)
-            and (category is None or fold(category) in fold(task.category or ""))
-            and (robot is None or fold(robot) in fold(task.robot or ""))
-            and (library is None or library in task.libraries)
-            and (task.multi_agent or not multi_agent)
-        )
-
-    return replace(catalog, tasks=tuple(task for task in catalog.tasks if matches(task)))

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spark_rl.catalog import Catalog
+    from spark_rl.description import Description
     from spark_rl.errors import SparkError
-    from spark_rl.model import Finding, Host, Installation, Outcome, Plan, Settings, Task
+    from spark_rl.model import Finding, Host, Installation, Outcome, Plan, Settings
 
 _COLOURS = {"error": "31;1", "warning": "33", "note": "36", "hint": "36", "succeeded": "32;1", "failed": "31;1"}
 
@@ -154,38 +155,44 @@ def doctor(machine: Host, installations: Iterable[Installation], found: Iterable
 
 def bug(cause: Exception, *, as_json: bool) -> int:
     """Write the trace of a bug to a file, say where it is, and return the exit code 3."""
+    import contextlib
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="spark-rl-bug-", suffix=".log", delete=False) as file:
-        file.write("".join(traceback.format_exception(cause)))
     from spark_rl.errors import BugError
 
-    failure = BugError(f"a bug in spark-rl: {cause!r}", f"the trace is in {file.name}: please report it")
-    error(failure, as_json=as_json)
+    where = "its trace could not be written"
+    with (
+        contextlib.suppress(OSError),
+        tempfile.NamedTemporaryFile("w", prefix="spark-rl-bug-", suffix=".log", delete=False) as file,
+    ):
+        file.write("".join(traceback.format_exception(cause)))
+        where = f"the trace is in {file.name}"
+    failure = BugError(f"a bug in spark-rl: {cause!r}", f"{where}: please report it")
+    with contextlib.suppress(OSError):
+        error(failure, as_json=as_json)
     return failure.exit_code
 
 
-def tasks(catalog: Catalog) -> None:
-    """Print a catalogue's tasks as a table that fits the terminal."""
-    from rich.console import Console
-    from rich.table import Table
+def listing(catalog: Catalog, form: str, *, total: int) -> None:
+    """Print tasks as a ``table``, ``plain`` lines or ``json``; a table tells how many of ``total`` they are."""
+    from spark_rl import tables
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("task", no_wrap=True, overflow="ellipsis")
-    for name in ("robot", "libraries", "needs"):
-        table.add_column(name, overflow="fold")
-    for task in catalog.tasks:
-        libraries = " ".join(task.libraries) or "no RL agent config"
-        table.add_row(task.id, task.robot or "", libraries, _needs(task))
-    console = Console()
-    console.print(table)
-    talk(f"note: {catalog.origin}")
+    if form == "json":
+        document(catalog.to_document())
+    elif form == "plain":
+        out(tables.plain(catalog))
+    else:
+        if catalog.tasks:
+            out(tables.listing(catalog, tables.screen()))
+        talk(f"note: {tables.footer(catalog, total)}")
 
 
-def _needs(task: Task) -> str:
-    needs = {False: "Isaac Sim", True: "", None: ""}[task.kitless]
-    return " + ".join(word for word in (needs, "cameras" if task.cameras else "") if word)
+def description(value: Description) -> None:
+    """Print all that is known of a task."""
+    from spark_rl import tables
+
+    out(tables.page(value, tables.screen()))
 
 
 def _line(finding: Finding) -> str:

@@ -63,7 +63,7 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:
-    values = {entry.name: entry.value for entry in settings.entries if entry.name != "isaaclab"}
+    values = {entry.name: entry.value for entry in settings.entries if entry.name not in ("isaaclab", "tasks")}
     return _given(values)
 
 

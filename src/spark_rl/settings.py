@@ -22,8 +22,12 @@ KEYS: Mapping[str, type] = {
     "device": str,
     "headless": bool,
     "assets": str,
+    "tasks": str,
 }
-"""Settings a file or SPARK_RL_<KEY> may hold: the Isaac Lab to use and defaults of the flags of the same name."""
+"""Settings a file or SPARK_RL_<KEY> may hold.
+
+The Isaac Lab to use, folders of task projects (a colon between two), and defaults of the flags of the same name.
+"""
 
 ASSETS = ("auto", "nvidia", "embedded")
 """Values of the setting ``assets`` that are no path."""
@@ -93,6 +97,9 @@ def _is_file(path: Path) -> bool:
 
 def _located(name: str, value: Any, file: Path) -> Any:
     """Return a setting's value; a relative path in a file starts at that file's folder."""
+    if name == "tasks":
+        folders = (file.parent / Path(folder).expanduser() for folder in value.split(os.pathsep) if folder)
+        return os.pathsep.join(os.path.normpath(folder) for folder in folders)
     if name == "isaaclab" or (name == "assets" and value not in ASSETS):
         return os.path.normpath(file.parent / Path(value).expanduser())
     return value

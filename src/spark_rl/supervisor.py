@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -22,7 +23,11 @@ GRACE_S = 30.0
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals to spark-rl that ask for a stop; INT starts on the first rung of :data:`LADDER`, the others on the second."""
 
-_POLL_S = 0.2
+_ALARM_S = 1.0
+"""Longest sleep while the child runs; its end and every signal cut it short."""
+
+_POLL_S = 0.1
+"""Time between two looks at what is left of a group whose leader has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +59,22 @@ class _Stop:
 
     def due(self, now: float) -> signal.Signals | None:
         """Return the signal to send now, None when there is nothing to do yet."""
-        rung = len(self.sent) + (0 if self.received == signal.SIGINT else 1)
-        if rung >= len(LADDER) or not (self.pending or (self.sent and now >= self.deadline)):
+        left = self._left()
+        if not left or not (self.pending or (self.sent and now >= self.deadline)):
             return None
         self.pending = max(0, self.pending - 1)
         self.deadline = now + self.grace_s
-        self.sent.append(LADDER[rung])
-        return LADDER[rung]
+        self.sent.append(left[0])
+        return left[0]
+
+    def pause(self, now: float) -> float:
+        """Return for how many seconds nothing is due."""
+        if not self.sent or not self._left():
+            return _ALARM_S
+        return 0.0 if self.pending else min(_ALARM_S, max(0.0, self.deadline - now))
+
+    def _left(self) -> tuple[signal.Signals, ...]:
+        return LADDER[len(self.sent) + (0 if self.received == signal.SIGINT else 1) :]
 
 
 def run(
@@ -84,7 +98,7 @@ def run(
     """
     started = time.monotonic()
     stop = _Stop(grace_s=grace_s)
-    with _signals(stop):
+    with _signals(stop) as wake:
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
@@ -95,7 +109,7 @@ def run(
             start_new_session=True,
         )
         try:
-            status = _wait(child, stop, on_signal)
+            status = _wait(child, stop, wake, on_signal)
         finally:
             _signal_group(child.pid, signal.SIGKILL)
     return Exit(
@@ -106,7 +120,7 @@ def run(
     )
 
 
-def _wait(child: subprocess.Popen[bytes], stop: _Stop, on_signal: Callable[[str], None]) -> int:
+def _wait(child: subprocess.Popen[bytes], stop: _Stop, wake: int, on_signal: Callable[[str], None]) -> int:
     """Return the child's exit status; after a stop, the rest of its group gets the same time to end by itself.
 
     A shell that started the trainer dies of TERM at once, while the trainer is still closing its simulator.
@@ -117,12 +131,14 @@ def _wait(child: subprocess.Popen[bytes], stop: _Stop, on_signal: Callable[[str]
             _signal_group(child.pid, due)
             with suppress(OSError):  # a terminal that is gone
                 on_signal(due.name)
-        if child.returncode is None:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=_POLL_S)
-        else:
-            time.sleep(_POLL_S)
+        _sleep(wake, _POLL_S if child.returncode is not None else stop.pause(time.monotonic()))
     return child.returncode
+
+
+def _sleep(wake: int, seconds: float) -> None:
+    """Sleep until a signal arrives, at most ``seconds``."""
+    if select.select([wake], [], [], seconds)[0]:
+        os.read(wake, 4096)
 
 
 def _is_alive(group: int) -> bool:
@@ -142,16 +158,23 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def _signals(stop: _Stop) -> Iterator[None]:
-    """Hand the stop signals to a stop ladder for the time of a ``with`` block.
+def _signals(stop: _Stop) -> Iterator[int]:
+    """Hand the stop signals to a stop ladder for a ``with`` block; yield what can be read whenever a signal came.
 
     The handlers also give the child default dispositions: exec resets a caught signal, and keeps one ignored that a
     shell ignored for what it started with ``&``. An ignored HUP stays so: that is what nohup is for.
     """
     heeded = [number for number in REQUESTS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    wake, wakened = os.pipe()
+    os.set_blocking(wakened, False)
+    before_fd = signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
     before = {number: signal.signal(number, stop.request) for number in heeded}
+    before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        yield
+        yield wake
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(before_fd)
+        os.close(wake)
+        os.close(wakened)

@@ -173,13 +173,13 @@ def _about(value: Description) -> list[tuple[str, str]]:
         ("category", task.category or "not known"),
         ("difficulty", task.difficulty or "not known"),
         ("kind", _kind(task)),
-        ("in 2.x", _names(value.names_2)),
-        ("in 3.0", _names(value.names_3)),
+        ("in 2.x", _names(value.names_2) if value.own else ""),
+        ("in 3.0", _names(value.names_3) if value.own else ""),
         ("twin", _twin(task)),
         ("alike", f"{either(value.alike)} (a different task)" if value.alike else ""),
         ("needs", _needs(value)),
         ("physics", _physics(task)),
-        ("assets", "NVIDIA's, or those of spark-rl (--assets embedded)" if value.embedded else "NVIDIA's"),
+        ("assets", _assets(value)),
         ("environments", str(task.num_envs) if task.num_envs else "the source does not say"),
         ("package", f"{task.package}" + (f", project {value.project}" if value.project else "")),
         ("source", value.modules[0] if value.modules else ""),
@@ -213,6 +213,12 @@ def _needs(value: Description) -> str:
     simulator = {True: "Isaac Sim", False: "no Isaac Sim", None: "it is not known whether Isaac Sim"}[value.isaac_sim]
     instead = f" (or physics={value.instead})" if value.instead else ""
     return simulator + instead + (", a GPU that renders camera images" if value.task.cameras else "")
+
+
+def _assets(value: Description) -> str:
+    if not value.own:
+        return "those its config names"
+    return "NVIDIA's, or those of spark-rl (--assets embedded)" if value.embedded else "NVIDIA's"
 
 
 def _physics(task: Task) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 import sysconfig
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spark_rl import catalogues
+from spark_rl import catalogues, installations
 from spark_rl.scanning import Scan, scan
 
 if TYPE_CHECKING:
@@ -81,12 +82,23 @@ def test_the_shipped_catalogue_is_what_isaac_lab_resolves(live: dict[str, dict[s
             assert {name: getattr(agent, name) for name in figures} == figures, (task.id, agent.entry_point)
 
 
+def test_an_unchanged_installation_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tasks are those shipped, without a scan: the scanner is not even there."""
+    monkeypatch.setitem(sys.modules, "spark_rl.scanning", None)
+    catalog = catalogues.load(installations.inspect(Path(sys.prefix)), None)
+    assert catalog.tasks == catalogues.shipped("3.0.0").tasks
+    assert catalog.origin == f"the sources of {sys.prefix}"
+
+
 def test_the_scan_of_the_2_3_2_wheel_is_the_shipped_catalogue(request: pytest.FixtureRequest) -> None:
     folder = Path(request.config.cache.mkdir(f"isaaclab-{WHEEL_VERSION}"))
     if not list(folder.glob("*.whl")):
         download = ["download", "--no-deps", "--quiet", "--python-version", "3.11", f"isaaclab=={WHEEL_VERSION}"]
         subprocess.run([sys.executable, "-m", "pip", *download, "--dest", str(folder)], check=True, timeout=300)
-    found = scan(_texts(next(folder.glob("*.whl"))))
+    texts = _texts(next(folder.glob("*.whl")))
+    found = scan(texts)
+    releases = Path(catalogues.__file__).parent / "data" / "releases.json"
+    assert json.loads(releases.read_text(encoding="utf-8"))[catalogues.digest(texts)] == "2.3.2"
     assert len(found.tasks) == 175
     assert sum("-Play" in task.id for task in found.tasks) == 43
     assert found.undecided == ()

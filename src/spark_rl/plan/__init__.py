@@ -37,6 +37,8 @@ RULES: tuple[Callable[[Context], Part], ...] = (
     simulator.assets,
     simulator.preload,
     simulator.environments,
+    simulator.blanks,
+    simulator.project,
 )
 """Every rule, in the order in which its words appear on the command line."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from spark_rl.catalog import Catalog
+    from spark_rl.external import Project
     from spark_rl.model import (
         ActiveEnvironment,
         AgentConfig,
@@ -43,6 +44,7 @@ class Facts:
     wrapper: str
     embedded: str
     active: tuple[ActiveEnvironment, ...] = ()
+    projects: tuple[Project, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

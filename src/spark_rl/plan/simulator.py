@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from spark_rl import external
 from spark_rl.assets import EMBEDDED_TASKS, covers
 from spark_rl.checks import NO_LIBGOMP
 from spark_rl.errors import RequestError
@@ -149,6 +150,25 @@ def environments(context: Context) -> Part:
     return Part(unset=unset, reasons=reasons, findings=_no_simulator(context, unset))
 
 
+def project(context: Context) -> Part:
+    """Make Isaac Lab import the project that the task comes from.
+
+    Raises:
+        RequestError: Isaac Lab 2 would need a script that the project lacks.
+    """
+    launch = _project_launch(context)
+    return NOTHING if launch is None else Part(env=launch.env, reasons=launch.reasons)
+
+
+def _project_launch(context: Context) -> external.Launch | None:
+    source = external.project_of(context.target.task.task, context.facts.projects)
+    if source is None:
+        return None
+    generation, action = context.facts.installation.generation, context.request.action
+    inherited = context.facts.host.variable("PYTHONPATH")
+    return external.launch(source, generation, context.target.library, action, inherited)
+
+
 def _no_simulator(context: Context, unset: tuple[str, ...]) -> tuple[Finding, ...]:
     installation = context.facts.installation
     if not context.old or installation.isaacsim is not None or len(unset) < len(context.facts.active):
@@ -164,7 +184,27 @@ def _no_simulator(context: Context, unset: tuple[str, ...]) -> tuple[Finding, ..
 
 
 def _uses_active(context: Context) -> bool:
-    return any(env.isaacsim for env in context.facts.active) or context.facts.installation.python is not None
+    """Say whether ``isaaclab.sh`` takes an environment's Python, and so goes past ``python.sh``."""
+    taken = ("CONDA_PREFIX", "VIRTUAL_ENV") if context.target.profile.shell_takes_virtual_env else ("CONDA_PREFIX",)
+    active = any(env.isaacsim and env.variable in taken for env in context.facts.active)
+    return active or context.facts.installation.python is not None
+
+
+def blanks(context: Context) -> Part:
+    """Warn of a checkout whose ``isaaclab.sh`` cannot run as released: 2.x's uses its own path without quotes."""
+    path = context.facts.installation.path
+    if not context.old or len(path.split()) == 1:
+        return NOTHING
+    return Part(
+        findings=(
+            Finding(
+                code="checkout-path",
+                level="warning",
+                message=f"isaaclab.sh of Isaac Lab 2, as released, does not run from a path with blanks: {path}",
+                hint=f"link it to one without, and name that: ln -s '{path}' ~/IsaacLab",
+            ),
+        )
+    )
 
 
 def assets(context: Context) -> Part:
@@ -216,7 +256,8 @@ def command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
 def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     request, target = context.request, context.target
     python = (f"{context.facts.installation.path}/isaaclab.sh", "-p")
-    script = target.profile.script(target.library, request.action)
+    launch = _project_launch(context)
+    script = (launch.script if launch else None) or target.profile.script(target.library, request.action)
     if request.steps is not None:
         return (*python, *_driver(context), script, *words)
     return (*python, *_torchrun(context), script, *words)

@@ -120,6 +120,11 @@ class Profile:
         option = self.options("rsl_rl", "train").get("--resume")
         return option is not None and option.takes == "flag"
 
+    @property
+    def shell_takes_virtual_env(self) -> bool:
+        """Whether ``isaaclab.sh`` takes the Python of an active virtual environment; before 2.3 only conda's."""
+        return numbers(self.version) >= (2, 3)
+
     def algorithm_default(self, library: str) -> str | None:
         """Return the algorithm that the script takes when none is named.
 
