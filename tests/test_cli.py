@@ -16,7 +16,7 @@ import pytest
 import stand_in
 from planning import HOSTS
 from spark_rl import __version__
-from spark_rl.__main__ import main, run
+from spark_rl.__main__ import run
 
 CARTPOLE = "Isaac-Cartpole-Direct-v0"
 TASK = ["--task", CARTPOLE]
@@ -206,7 +206,7 @@ def test_a_place_that_is_none_is_refused(case: str, as_json: bool, world: World,
         ([""], "unknown command", "train"),
         (["--headles"], "spark-rl has no option --headles", "--headless"),
         (["--task", "X"], "spark-rl has no option --task", "spark-rl train --task"),
-        (["doctor", "--taks"], "spark-rl doctor has no option --taks", "--task"),
+        (["doctor", "--jsno"], "spark-rl doctor has no option --jsno", "--json"),
         (["config", "extra"], "extra", "spark-rl config --help"),
         (["doctor", "extra"], "extra", "spark-rl doctor --help"),
     ],
@@ -312,12 +312,14 @@ def test_every_option_has_a_help_text(cli: Cli) -> None:
     assert cli("train", "--help")[1].count("--num-envs") == 1
 
 
-def test_the_version(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version(cli: Cli) -> None:
     assert cli("--version") == (0, f"spark-rl {__version__}\n", "")
-    with pytest.raises(SystemExit) as caught:
-        main(["--version"])
-    assert caught.value.code == 0
-    assert capsys.readouterr().out == f"spark-rl {__version__}\n"
+
+
+@pytest.mark.parametrize(("argv", "code", "out"), [(["--version"], 0, f"spark-rl {__version__}\n"), (["--no"], 2, "")])
+def test_the_program_exits_with_the_code(argv: list[str], code: int, out: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "spark_rl", *argv], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, out)
 
 
 # Spellings

@@ -19,17 +19,8 @@ from fakes import lab
 from spark_rl import launch, network, prepare
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.logs import Traces
-from spark_rl.model import (
-    CheckpointFile,
-    Finding,
-    Installation,
-    Outcome,
-    Plan,
-    PlayResult,
-    Request,
-    Resolved,
-    Task,
-)
+from spark_rl.model import CheckpointFile, Finding, Installation, Plan, Request, Resolved, Task
+from spark_rl.outcome import Outcome, PlayResult
 from spark_rl.supervisor import Exit
 
 if TYPE_CHECKING:

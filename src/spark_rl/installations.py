@@ -9,7 +9,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 from spark_rl.errors import RequestError
 from spark_rl.model import ActiveEnvironment, Installation
@@ -205,6 +204,8 @@ def _editable_checkout(distribution: Path) -> Path | None:
     """
     try:
         url = json.loads((distribution / "direct_url.json").read_text(encoding="utf-8"))["url"]
+        from urllib.parse import unquote, urlparse
+
         source = Path(unquote(urlparse(url).path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from spark_rl import assets, logs, network, preload, supervisor
 from spark_rl.errors import CheckError, RequestError
-from spark_rl.model import Finding, Outcome, PlayResult
+from spark_rl.model import Finding
+from spark_rl.outcome import Outcome, PlayResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
-    from spark_rl.model import Finding, Host, Installation, Outcome, Plan, Settings
+    from spark_rl.model import Finding, Host, Installation, Plan, Settings
+    from spark_rl.outcome import Outcome
 
 _COLOURS = {"error": "31;1", "warning": "33", "note": "36", "hint": "36", "succeeded": "32;1", "failed": "31;1"}
 

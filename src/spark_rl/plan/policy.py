@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from spark_rl import checkpoints
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 from spark_rl.plan.parts import NOTHING, Part, because, join
@@ -58,6 +57,8 @@ def checkpoint(context: Context) -> Part:
 
 
 def _choose(context: Context, name: str) -> Choice | None:
+    from spark_rl import checkpoints
+
     files, library = context.checkpoints, context.target.library
     load_run = context.request.load_run
     if load_run is not None:
@@ -71,10 +72,14 @@ def _choose(context: Context, name: str) -> Choice | None:
 
 def _any(files: tuple[CheckpointFile, ...]) -> Choice | None:
     """Return the one file that was named, whatever its name."""
+    from spark_rl import checkpoints
+
     return checkpoints.Choice(file=files[0]) if files else None
 
 
 def _mine(context: Context) -> tuple[CheckpointFile, ...]:
+    from spark_rl import checkpoints
+
     target = context.target
     return checkpoints.of_task(
         context.checkpoints,

@@ -1,0 +1,41 @@
+"""What a run came to; apart from the other words, since planning does without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spark_rl.model import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayResult:
+    """What bounded play measured: ``steps`` per environment, returns and lengths (env steps) of finished episodes.
+
+    The means are None when no episode finished.
+    """
+
+    steps: int
+    num_envs: int
+    episodes: int
+    mean_return: float | None
+    mean_length: float | None
+    mean_reward_per_step: float | None
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened to a started plan; ``seconds`` of wall clock, ``checkpoint`` the newest one it wrote."""
+
+    state: str
+    message: str
+    plan: Plan
+    exit_status: int
+    seconds: float
+    stopped_by: int | None = None
+    checkpoint: str | None = None
+    log_dir: str | None = None
+    videos: tuple[str, ...] = ()
+    played: PlayResult | None = None
