@@ -375,7 +375,10 @@ def test_an_interrupt_keeps_what_was_counted(world: World) -> None:
             pass
         time.sleep(0.2)
         child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=20) == 0
+        try:
+            assert child.wait(timeout=20) == 0
+        finally:
+            child.kill()
         rest = child.stdout.read()
     document = world.read()
     closed = int(rest.partition("env closed after ")[2].split()[0])
