@@ -1,6 +1,6 @@
 """Make one of the catalogues that spark-rl ships, from the sources of an Isaac Lab release.
 
-    python scripts/make_catalogue.py 2.3.2 CHECKOUT/source/isaaclab_tasks
+    python scripts/make_catalogue.py 2.3.2 CHECKOUT
     python scripts/make_catalogue.py 3.0.0 ENVIRONMENT/lib/python3.12/site-packages --python ENVIRONMENT/bin/python
 
 Registrations come from a scan of the source text. For 3.0, ``--python`` is the interpreter of an environment that has
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).resolve().parent.parent / "src" / "spark_rl" / "data"
 MARK = "resolved: "
+PACKAGES = {
+    "isaaclab_tasks": ("isaaclab_tasks",),
+    "isaaclab_mimic": ("isaaclab_mimic.envs", "isaaclab_mimic.locomanipulation_sdg.envs"),
+}
+"""The packages of Isaac Lab that register tasks, and the modules whose import does."""
 
 
 def main() -> int:
     """Write ``src/spark_rl/data/catalogue/VERSION.json``, and note which source text it is of."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version", nargs="?")
-    parser.add_argument("source", nargs="?", type=Path, help="folder that holds the isaaclab_tasks package")
+    parser.add_argument("source", nargs="?", type=Path, help="a checkout, or the site-packages that Isaac Lab is in")
     parser.add_argument("--python", help="interpreter of an environment with this release installed (3.0)")
     parser.add_argument("--resolve", action="store_true", help="print the resolved facts of every task (the child)")
     arguments = parser.parse_args()
@@ -67,7 +72,7 @@ def catalogue(version: str, source: Path, facts: dict[str, dict[str, Any]]) -> s
         if known is None:
             return task
         agents = tuple(replace(agent, **known["agents"].get(agent.entry_point, {})) for agent in task.agents)
-        options = tuple(known["env"].pop("physics_options"))
+        options = tuple(known["env"].pop("physics_options", ()))
         return replace(task, **known["env"], physics_options=options, agents=agents)
 
     scanned = scan(read_sources(source))
@@ -88,15 +93,29 @@ def resolved(python: str) -> dict[str, dict[str, Any]]:
     if child.returncode or not lines:
         raise SystemExit(f"the resolver ended with {child.returncode}:\n{child.stderr[-4000:]}")
     facts: dict[str, dict[str, Any]] = json.loads(lines[-1].removeprefix(MARK))
+    for task_id in (name for name, known in facts.items() if not known["env"]):
+        print(f"unresolved: {task_id}", file=sys.stderr)
     return facts
 
 
 def resolve_all() -> dict[str, dict[str, Any]]:
-    """Resolve every registered task of the Isaac Lab in this interpreter."""
+    """Resolve every registered task of the Isaac Lab in this interpreter; an id is the first package's."""
+    facts: dict[str, dict[str, Any]] = {}
+    for package, modules in PACKAGES.items():
+        for spec in registered(modules):
+            facts[spec.id] = {"package": package, "kwargs": sorted(spec.kwargs), "env": {}, "agents": {}}
+            with contextlib.suppress(ImportError):  # what comes with Isaac Sim alone, like OpenCV
+                facts[spec.id] |= resolve(spec)
+    return facts
+
+
+def registered(modules: tuple[str, ...]) -> list[Any]:
+    """Import modules and return what they register."""
     gym = importlib.import_module("gymnasium")
     before = set(gym.registry)
-    importlib.import_module("isaaclab_tasks")
-    return {spec.id: resolve(spec) for spec in list(gym.registry.values()) if spec.id not in before}
+    for module in modules:
+        importlib.import_module(module)
+    return [spec for spec in gym.registry.values() if spec.id not in before]
 
 
 def resolve(spec: Any) -> dict[str, Any]:
@@ -107,7 +126,6 @@ def resolve(spec: Any) -> dict[str, Any]:
     with contextlib.redirect_stdout(sys.stderr):
         env = env_facts(spec.id, resolver(spec.id, None, overrides=[])[0])
         return {
-            "kwargs": sorted(spec.kwargs),
             "env": env,
             "agents": {key: agent_facts(key, resolver(spec.id, key, overrides=[])[1]) for key in rl},
         }

@@ -204,6 +204,43 @@ def test_a_config_that_is_not_a_constant_leaves_the_task_and_a_note() -> None:
     assert found.undecided == (f"{INIT}:3: rsl_rl_cfg_entry_point of A is not a constant",)
 
 
+def test_importing_from_a_submodule_binds_it_in_the_package() -> None:
+    found = scanned(
+        """
+        from .env import Env
+        from isaaclab_tasks.direct.cartpole.env_cfg import Other
+        from .same import same
+        gym.register(id="A", entry_point=env.Env, kwargs={"env_cfg_entry_point": env_cfg.Cfg})
+        gym.register(id="B", entry_point=same, kwargs={"env_cfg_entry_point": elsewhere.Cfg})
+        """
+    )
+    package = "isaaclab_tasks.direct.cartpole"
+    assert [(task.entry_point, task.env_cfg) for task in found.tasks] == [
+        (f"{package}.env:Env", f"{package}.env_cfg:Cfg"),
+        (f"{package}.same:same", None),
+    ]
+    assert found.undecided == (f"{INIT}:8: env_cfg_entry_point of B is not a constant",)
+    inner = (INIT.replace("__init__", "inner"), "import gymnasium as gym\nfrom .env import Env\n")
+    unbound = scan([(inner[0], f'{inner[1]}gym.register(id="A", entry_point=env.Env)')])
+    assert unbound.tasks[0].entry_point is None
+
+
+def test_an_id_of_two_packages_is_the_one_that_train_imports() -> None:
+    agent = 'gym.register(id="{}", kwargs={{"rsl_rl_cfg_entry_point": "m:C"}})'
+    register = f"import gymnasium as gym\n{agent}"
+    for package in ("isaaclab_tasks", "a_project"):
+        found = scan(
+            [
+                ("isaaclab_mimic/envs/__init__.py", f"{register.format('A')}\n{agent.format('B')}"),
+                (f"{package}/__init__.py", register.format("A")),
+            ]
+        )
+        assert [(task.id, task.package, task.libraries) for task in found.tasks] == [
+            ("A", package, ("rsl_rl",)),
+            ("B", "isaaclab_mimic", ()),
+        ]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spark_rl.catalog import Catalog
+    from spark_rl.model import Task
 
 REGISTER = 'import gymnasium as gym\ngym.register(id="{}", kwargs={{"env_cfg_entry_point": "m:C"}})\n'
 VERSIONS = ("2.1.0", "2.2.0", "2.3.0", "2.3.2", "3.0.0")
@@ -73,9 +74,28 @@ def test_on_3_what_the_text_does_not_say_comes_from_the_shipped_catalogue(tmp_pa
 
 def test_only_packages_that_isaac_lab_imports_count(tmp_path: Path) -> None:
     installation, site = environment(tmp_path)
-    for package in ("isaaclab_mimic", "somebody", "isaaclab_tasks/test"):
+    for package in ("isaaclab_assets", "somebody", "isaaclab_tasks/test"):
         write(site / package / "__init__.py", REGISTER.format(package))
     assert catalogues.load(installation, None).ids() == ("Isaac-Cartpole",)
+
+
+def test_tasks_for_demonstrations_are_listed_and_never_trainable(tmp_path: Path) -> None:
+    old, (new, site) = checkout(tmp_path / "lab"), environment(tmp_path / "env")
+    source = tmp_path / "lab" / "source" / "isaaclab_mimic"
+    agents = '"m:C", "rsl_rl_cfg_entry_point": "m:P", "skrl_mappo_cfg_entry_point": "m:a.yaml"'
+    for folder in (source, site):
+        write(
+            folder / "isaaclab_mimic" / "envs" / "__init__.py", REGISTER.replace('"m:C"', agents).format("Isaac-Mimic")
+        )
+        write(folder / "isaaclab_mimic" / "__init__.py")
+    for lab in (replace(old, sources=(*old.sources, str(source))), new):
+        catalog = catalogues.load(lab, None)
+        task = catalog.get("Isaac-Mimic")
+        assert task is not None
+        assert (task.package, task.agents, task.trainable, task.multi_agent) == ("isaaclab_mimic", (), False, False)
+        assert (len(catalog.tasks), catalog.origin) == (2, f"the sources of {lab.path}")
+    alone = catalogues.load(replace(old, sources=(str(source),)), None)
+    assert alone.ids() == catalogues.shipped("2.3.2").ids()
 
 
 def test_packages_that_announce_tasks_count_where_they_lie(tmp_path: Path) -> None:
@@ -222,7 +242,7 @@ def test_a_project_beside_a_known_release_is_scanned(tmp_path: Path, monkeypatch
     assert catalogues.load(both, None).ids() == ("Isaac-Reach-Franka-v0", "Mine")
     alone = replace(found, sources=(str(tmp_path / "project"),))
     catalog = catalogues.load(alone, None)
-    assert len(catalog.tasks) == 176
+    assert len(catalog.tasks) == 193
     assert catalog.get("Mine")
     assert catalog.origin == "the list of 2.3.2 that comes with spark-rl, mine"
 
@@ -283,16 +303,23 @@ def test_the_nearest_lower_version_of_the_generation_serves(version: str, neares
 
 
 @pytest.mark.parametrize(
-    ("version", "count", "play"),
-    [("2.1.0", 123, 28), ("2.2.0", 134, 31), ("2.3.0", 159, 36), ("2.3.2", 175, 43), ("3.0.0", 142, 0)],
+    ("version", "count", "mimic", "play"),
+    [
+        ("2.1.0", 123, 5, 28),
+        ("2.2.0", 134, 8, 31),
+        ("2.3.0", 159, 17, 36),
+        ("2.3.2", 175, 17, 43),
+        ("3.0.0", 142, 17, 0),
+    ],
 )
-def test_shipped_catalogues_are_whole(version: str, count: int, play: int) -> None:
+def test_shipped_catalogues_are_whole(version: str, count: int, mimic: int, play: int) -> None:
     catalog = catalogues.shipped(version)
-    assert len(catalog.tasks) == len(set(catalog.ids())) == count
+    assert len(set(catalog.ids())) == len(catalog.tasks)
+    assert Counter(task.package for task in catalog.tasks) == {"isaaclab_tasks": count, "isaaclab_mimic": mimic}
     assert sum("-Play" in task_id for task_id in catalog.ids()) == play
     assert catalog.undecided == ()
     for task in catalog.tasks:
-        assert task.package == "isaaclab_tasks"
+        assert not (task.package == "isaaclab_mimic" and task.trainable)
         assert task.category
         assert task.summary
         assert task.robot or task.id == "IsaacContrib-Multitask-Manipulation"
@@ -304,20 +331,25 @@ def test_shipped_catalogues_are_whole(version: str, count: int, play: int) -> No
             assert (agent.minibatch is None) == (agent.library != "rl_games")
 
 
+def own(version: str) -> list[Task]:
+    """Return the shipped tasks that train and play import."""
+    return [task for task in catalogues.shipped(version).tasks if task.package == "isaaclab_tasks"]
+
+
 @pytest.mark.parametrize("version", VERSIONS[:-1])
 def test_every_task_of_2_runs_physx_in_isaac_sim(version: str) -> None:
     assert {(task.physics, task.kitless) for task in catalogues.shipped(version).tasks} == {("isaacsim_physx", False)}
 
 
 def test_cameras_of_2_are_the_tasks_that_need_enable_cameras() -> None:
-    seeing = {task.id for task in catalogues.shipped("2.3.2").tasks if task.cameras}
+    seeing = {task.id for task in own("2.3.2") if task.cameras}
     by_name = {task_id for task_id in seeing if re.search("Camera|RGB|Depth|Vision|Visuomotor|Blueprint", task_id)}
     assert seeing - by_name == {"Isaac-NutPour-GR1T2-Pink-IK-Abs-v0", "Isaac-ExhaustPipe-GR1T2-Pink-IK-Abs-v0"}
     assert Counter(task_id.split("-")[1] for task_id in by_name) == {"Cartpole": 15, "Repose": 2, "Stack": 6}
 
 
 def test_physics_of_3_is_what_isaac_lab_resolves() -> None:
-    tasks = catalogues.shipped("3.0.0").tasks
+    tasks = own("3.0.0")
     assert Counter((task.physics, task.kitless) for task in tasks) == {
         ("isaacsim_physx", False): 66,
         (None, False): 14,

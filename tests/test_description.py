@@ -8,6 +8,7 @@ import pytest
 import planning
 from spark_rl import catalogues, names
 from spark_rl.description import Description, describe
+from spark_rl.errors import RequestError
 from spark_rl.model import AgentConfig, Resolved, Task
 
 RENAMES = catalogues.renames()
@@ -83,6 +84,18 @@ def test_every_command_can_be_planned(on: str) -> None:
             if command.default:
                 plain = planning.planned(on, name, action, overrides=asked["overrides"])
                 assert (plain.library, plain.algorithm) == (command.library, command.algorithm)
+
+
+@pytest.mark.parametrize("on", ["2.1.0", "2.2.0", "2.3.0", "2.3.2", "kit", "kitless"])
+def test_a_task_for_demonstrations_has_no_command_and_no_plan(on: str) -> None:
+    tasks = planning.shipped(planning.lab(on).version).tasks
+    names_of_mimic = [task.id for task in tasks if task.package == "isaaclab_mimic"]
+    assert names_of_mimic
+    for name in names_of_mimic:
+        assert described(name, on).commands == ()
+        for action in ("train", "play"):
+            with pytest.raises(RequestError, match=f"{name} cannot be trained: no RL library has an agent config"):
+                planning.planned(on, name, action, library="rsl_rl", options=("--agent", "rsl_rl_cfg_entry_point"))
 
 
 def test_a_play_variant_is_trained_by_its_training_id() -> None:

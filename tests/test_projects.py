@@ -139,7 +139,7 @@ def test_the_tasks_of_a_project_are_in_the_catalogue(tmp_path: Path) -> None:
     task = catalog.get("MyRobot-Walk")
     assert task is not None
     assert (task.package, task.libraries) == ("my_robot", ("rsl_rl",))
-    assert len(catalog.tasks) == 143
+    assert len(catalog.tasks) == 160
     assert external.project_of(task, found) == found[0]
     assert external.project_of(Task(id="Isaac-Ant", package="isaaclab_tasks"), found) is None
 

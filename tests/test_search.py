@@ -100,7 +100,7 @@ def test_tasks_without_a_category_are_grouped_by_their_package() -> None:
 @pytest.mark.parametrize(
     ("filters", "old", "new"),
     [
-        ({"category": "loco"}, 47, 29),
+        ({"category": "loco"}, 49, 31),
         ({"category": "AMP"}, 3, 3),
         ({"robot": "unitree go2"}, 4, 2),
         ({"robot": "go2", "category": "rough"}, 2, 1),
@@ -110,11 +110,11 @@ def test_tasks_without_a_category_are_grouped_by_their_package() -> None:
         ({"algorithm": "AMP", "library": "skrl"}, 3, 3),
         ({"multi_agent": True}, 2, 2),
         ({"amp": True}, 3, 3),
-        ({"cameras": True}, 25, 25),
+        ({"cameras": True}, 31, 32),
         ({"physics": "kitless"}, 0, 62),
         ({"physics": "kit-less"}, 0, 62),
-        ({"physics": "newton"}, 0, 95),
-        ({"physics": "physx"}, 175, 123),
+        ({"physics": "newton"}, 0, 106),
+        ({"physics": "physx"}, 192, 134),
         ({"trainable": True}, 140, 103),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_filter_and_a_word_must_both_fit() -> None:
         (Query(robot="frnka"), "did you mean --robot 'Franka'?"),
         (Query(robot="zebra"), "robot: ANYmal B, ANYmal C"),
         (Query(physics="bullet"), "physics: isaacsim_physx, kitless"),
-        (Query(cameras=True, library="sb3"), "without --library there are 25"),
+        (Query(cameras=True, library="sb3"), "without --library there are 32"),
         (Query(words=("go2",), multi_agent=True), "without --multi-agent there are 2"),
     ],
 )

@@ -106,8 +106,8 @@ def test_plain_lines_have_five_fields() -> None:
 
 def test_the_footer_counts_and_names_the_source() -> None:
     shown = find(CATALOGS["2.3.2"], Query(words=("stack",), category="stack"))
-    assert tables.footer(shown, 175) == (
-        f"{len(shown.tasks)} of 175 tasks, 0 with an agent config; "
+    assert tables.footer(shown, 192) == (
+        f"{len(shown.tasks)} of 192 tasks, 0 with an agent config; "
         "Isaac Lab 2.3.2, the list of 2.3.2 that comes with spark-rl"
     )
     whole = Catalog(version="3.0.0", tasks=(), origin="the sources of /x", undecided=("a", "b"))
@@ -144,6 +144,8 @@ def test_a_page_says_everything() -> None:
         ("Isaac-Reach-Franka-v0", "2.3.2", "twin          Isaac-Reach-Franka-Play-v0 (play takes it by itself)"),
         ("Isaac-Reach-Franka-Play-v0", "2.3.2", "twin          the play variant of Isaac-Reach-Franka-v0"),
         ("Isaac-Quadcopter-Direct-v0", "2.3.2", "in 3.0        no such task"),
+        ("Isaac-NutPour-GR1T2-Pink-IK-Abs-Mimic-v0", "2.3.2", "none: isaaclab_mimic generates demonstrations; train"),
+        ("Isaac-NutPour-GR1T2-Pink-IK-Abs-Mimic", "3.0.0", "in 2.x        Isaac-NutPour-GR1T2-Pink-IK-Abs-Mimic-v0"),
         ("Isaac-Stack-Cube-Franka-v0", "2.3.2", "none: no RL library has an agent config for this task"),
         ("Isaac-Humanoid-AMP-Run-Direct-v0", "2.3.2", "kind          AMP (motion priors)"),
         ("Isaac-Pendulum-MARL-Direct", "3.0.0", "kind          multi-agent"),

@@ -12,9 +12,12 @@ from spark_rl.text import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["SCHEMA", "Catalog", "Rules", "Tasks", "overlaid", "plain_name"]
+__all__ = ["MIMIC", "SCHEMA", "Catalog", "Rules", "Tasks", "overlaid", "plain_name"]
 
 SCHEMA = "spark-rl/tasks/1"
+
+MIMIC = "isaaclab_mimic"
+"""Isaac Lab's package for generating demonstrations: its tasks are registered, but train and play never import it."""
 
 _CONTRACT = (
     "id category robot multi_agent amp cameras physics play_id train_id difficulty summary package".split()  # noqa: SIM905

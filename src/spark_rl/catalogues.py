@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_rl import __version__
-from spark_rl.catalog import Catalog, Rules, overlaid
+from spark_rl.catalog import MIMIC, Catalog, Rules, overlaid
 from spark_rl.names import Renames
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _DATA = Path(__file__).parent / "data"
 _KINDS = (".py", ".yaml")
 _SKIPPED = frozenset({"__pycache__", "test", "tests", "docs"})
 _TASKS = "isaaclab_tasks"
+_OWN = (_TASKS, MIMIC)
 _CACHE = f"spark-rl/catalogue-cache/2 {__version__}"
 
 
@@ -114,17 +115,17 @@ def read_sources(folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def digest(sources: Iterable[tuple[str, str]]) -> str:
-    """Return what tells the texts of Isaac Lab's own task packages from any other: a SHA-256 over all of them."""
+    """Return what tells the texts of Isaac Lab's own packages of tasks from any other: a SHA-256 over all of them."""
     from hashlib import sha256
 
-    own = sorted((path, text) for path, text in sources if path.startswith(_TASKS))
+    own = sorted((path, text) for path, text in sources if path.startswith(_OWN))
     return sha256(json.dumps(own).encode()).hexdigest()
 
 
 def _scanned(installation: Installation, packages: tuple[Path, ...], stamp: str) -> Catalog:
     known, texts = shipped(installation.version), dict(_texts(packages))
     origin = f"the sources of {installation.path}"
-    if all(path.startswith(_TASKS) for path in texts):
+    if all(path.startswith(_OWN) for path in texts):
         release = json.loads((_DATA / "releases.json").read_text(encoding="utf-8")).get(digest(texts.items()))
         if release is not None:
             tasks = shipped(release).tasks
@@ -136,10 +137,10 @@ def _scanned(installation: Installation, packages: tuple[Path, ...], stamp: str)
         return known
     tasks = overlaid(found.tasks, known) if installation.generation > 2 else found.tasks
     tasks = described(tasks, installation.version)
-    foreign = sorted({task.package for task in tasks if not task.package.startswith(_TASKS)})
-    if len(foreign) == len({task.package for task in tasks}):
-        tasks, origin = tuple(sorted((*known.tasks, *tasks), key=lambda task: task.id)), known.origin
-    origin = ", ".join((origin, *foreign))
+    foreign = [task for task in tasks if not task.package.startswith(_OWN)]
+    if not any(task.package.startswith(_TASKS) for task in tasks):
+        tasks, origin = tuple(sorted((*known.tasks, *foreign), key=lambda task: task.id)), known.origin
+    origin = ", ".join((origin, *sorted({task.package for task in foreign})))
     return Catalog(version=installation.version, tasks=tasks, origin=origin, undecided=found.undecided, stamp=stamp)
 
 
@@ -151,7 +152,7 @@ def _texts(packages: Iterable[Path]) -> Iterator[tuple[str, str]]:
 
 
 def _packages(installation: Installation) -> Iterator[Path]:
-    """Yield the package folders whose registrations Isaac Lab's train and play see."""
+    """Yield the package folders whose registrations count."""
     found = dict.fromkeys(package for source in installation.sources for package in _packages_in(Path(source)))
     if installation.python and installation.generation > 2 and installation.kind == "checkout":
         environment = Path(installation.python).parent.parent
@@ -163,18 +164,18 @@ def _packages(installation: Installation) -> Iterator[Path]:
 def _packages_in(folder: Path) -> Iterator[Path]:
     """Yield the packages in a source folder, or in each ``source/*`` of a project folder.
 
-    Of Isaac Lab's own packages only the tasks count: its commands import no other. Of an environment's site-packages
-    only those and the packages that announce tasks count.
+    Of Isaac Lab's own packages only those that register tasks count, of an environment's site-packages only these and
+    the packages that announce tasks.
     """
     names = _names(folder)
     if any(name.startswith("isaaclab") and name.endswith(".dist-info") for name in names):
-        tasks = (folder / name for name in names if name.startswith(_TASKS))
+        tasks = (folder / name for name in names if name.startswith(_OWN))
         yield from (path for path in tasks if (path / "__init__.py").is_file())
         yield from _entry_points(folder, names)
         return
     for root in (folder, *(folder / "source" / name for name in _names(folder / "source"))):
         for package in (root / name for name in _names(root)):
-            own = package.name.startswith("isaaclab") and not package.name.startswith(_TASKS)
+            own = package.name.startswith("isaaclab") and not package.name.startswith(_OWN)
             if not own and package.name not in _SKIPPED and (package / "__init__.py").is_file():
                 yield package
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spark_rl.literals import Module, Undecidable, evaluate, last_name, parse_module
+from spark_rl.literals import Module, Ref, Undecidable, evaluate, last_name, parse_module
 
 __all__ = ["Registration", "read_registrations", "registers"]
 
@@ -74,7 +74,8 @@ class _Reader:
     def step(self, statement: ast.stmt, names: dict[str, Any]) -> None:
         match statement:
             case ast.Import() | ast.ImportFrom():
-                names.update(self.module.imports(statement))
+                imported = self.module.imports(statement)
+                names |= _submodules(self.module, imported) | imported
             case ast.FunctionDef(name=name):
                 names[name] = self.uncalled[name] = statement
             case ast.ClassDef():
@@ -160,6 +161,15 @@ class _Reader:
 
     def note(self, node: ast.stmt | ast.expr, what: str) -> None:
         self.undecided.append(f"{self.path}:{node.lineno}: {what}")
+
+
+def _submodules(module: Module, imported: Mapping[str, Ref]) -> dict[str, Ref]:
+    """Return the modules of a package that it binds by importing from them: ``from .a import B`` binds ``a`` too."""
+    if module.name != module.package:
+        return {}
+    inside = f"{module.package}."
+    sources = (ref.module.removeprefix(inside) for ref in imported.values() if ref.module.startswith(inside))
+    return {name: Ref(module.package, name) for name in (source.partition(".")[0] for source in sources)}
 
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spark_rl.agent_configs import KEY, agent_configs
+from spark_rl.catalog import MIMIC
 from spark_rl.config_classes import ConfigSources
 from spark_rl.model import Task
 from spark_rl.registrations import Registration, read_registrations, registers
@@ -27,6 +28,9 @@ class Scan:
 def scan(sources: Iterable[tuple[str, str]]) -> Scan:
     """Read the task registrations of source texts.
 
+    The tasks of :data:`spark_rl.catalog.MIMIC` have no agents, whatever they register: train and play cannot start
+    them. An id that another package registers as well is that package's.
+
     Args:
         sources: (path, text) pairs of Python and YAML files; paths are relative to the import root, with forward
             slashes (``isaaclab_tasks/direct/cartpole/__init__.py``).
@@ -35,7 +39,7 @@ def scan(sources: Iterable[tuple[str, str]]) -> Scan:
     configs = ConfigSources(texts)
     found: dict[str, Registration] = {}
     undecided: list[str] = []
-    for path, text in sorted(texts.items()):
+    for path, text in sorted(texts.items(), key=lambda source: (not source[0].startswith(MIMIC), source[0])):
         if path.endswith(".py") and registers(text):
             registrations, unclear = read_registrations(path, text)
             found |= {registration.id: registration for registration in registrations}
@@ -54,7 +58,7 @@ def _unclear(registration: Registration) -> Iterator[str]:
 
 def _task(registration: Registration, configs: ConfigSources) -> Task:
     kwargs = dict(registration.kwargs)
-    agents = agent_configs(kwargs, configs)
+    agents = agent_configs(kwargs, configs) if not registration.package.startswith(MIMIC) else ()
     algorithms = {agent.algorithm for agent in agents}
     env_cfg = str(kwargs.get("env_cfg_entry_point") or "") or None
     default_agent = kwargs.get("default_agent")

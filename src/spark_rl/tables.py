@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spark_rl.catalog import MIMIC
 from spark_rl.search import grouped
 from spark_rl.text import either
 
@@ -228,6 +229,8 @@ def _physics(task: Task) -> str:
 
 
 def _agents(task: Task) -> list[str]:
+    if task.package.startswith(MIMIC):
+        return [f"  none: {task.package} generates demonstrations; train and play do not know its tasks"]
     if not task.agents:
         return ["  none: no RL library has an agent config for this task, so it cannot be trained"]
     rows = [_AGENT, *(_agent(task, agent) for agent in task.agents)]
