@@ -97,7 +97,7 @@ BAD = {
     "task followed by an option": (["train", "--task", "--headless"], "--task VALUE"),
     "task of two lines": (["train", "--task", "Isaac-Cart\npole-v9\n"], "Isaac-Cartpole"),
     "positional task": (["train", CARTPOLE], "--task"),
-    "unknown library": (["train", *TASK, "--library", "rslrl"], "rsl_rl"),
+    "unknown library": (["train", *TASK, "--library", "rsl_lr"], "rsl_rl"),
     "empty library": (["train", *TASK, "--library="], "rsl_rl"),
     "library without config": (
         ["train", "--task", "Isaac-Factory-PegInsert-Direct-v0", "--library", "sb3"],

@@ -133,7 +133,7 @@ def test_3_always_gets_its_library_and_2_never() -> None:
             "use --library rl_games",
         ),
         ("2.3.2", AMP, "rl_games", "rl_games has no agent config", "use --library skrl"),
-        ("2.3.2", "Isaac-Cartpole-v0", "rslrl", "unknown RL library: rslrl", "did you mean rsl_rl"),
+        ("2.3.2", "Isaac-Cartpole-v0", "rsl_lr", "unknown RL library: rsl_lr", "did you mean rsl_rl"),
         ("2.3.2", "Isaac-Cartpole-v0", "torchrl", "unknown RL library: torchrl", "rl"),
         ("2.3.2", "Isaac-Cartpole-v0", "", "unknown RL library", "rsl_rl, rl_games, skrl, sb3"),
     ],
@@ -229,3 +229,8 @@ def test_an_agent_config_that_is_not_there_is_refused(on: str, entry: str, messa
     refusal = refused(on, "Isaac-Cartpole-v0", options=("--agent", entry))
     assert message in refusal.message
     assert hint in (refusal.hint or "")
+
+
+@pytest.mark.parametrize("spelling", ["rsl_rl", "rsl-rl", "RSL_RL", "rslrl"])
+def test_a_library_is_known_however_it_is_spelled(spelling: str) -> None:
+    assert planned("2.3.2", "Isaac-Cartpole-v0", library=spelling).library == "rsl_rl"

@@ -188,3 +188,9 @@ def test_the_nearest_valid_numbers(horizon: int, minibatch: int) -> None:
         assert envs * horizon % size == 0
         assert 1 <= size <= minibatch
         assert size % horizon == 0 or horizon > minibatch
+
+
+@pytest.mark.parametrize(("device", "gpus", "warned"), [("cuda:0", 0, True), ("cuda:1", 1, True), ("cuda:1", 2, False)])
+def test_a_device_that_is_not_there_is_warned_of(device: str, gpus: int, warned: bool) -> None:
+    plan = planned("kitless", "Isaac-Cartpole", machine=host(gpus=gpus), device=device)
+    assert ("device-missing" in codes(plan)) is warned

@@ -150,8 +150,7 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         return
     from spark_rl import launch
 
-    render.starting(decided)
-    outcome = launch.start(decided, request, facts, output=2, tell=render.talk)
+    outcome = launch.start(decided, request, facts, output=2, tell=render.talk, announce=render.starting)
     render.document(documents.outcome(outcome)) if as_json else render.outcome(outcome)
     raise typer.Exit(launch.exit_code(outcome))
 

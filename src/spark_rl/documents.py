@@ -69,7 +69,7 @@ def config(value: Settings) -> Document:
 
 def error(value: SparkError) -> Document:
     """Return an error as ``spark-rl/error/1``."""
-    hint = value.hint or ("leave it out, or see spark-rl --help" if value.name == "request" else None)
+    hint = value.hint or ("see the options with: spark-rl train --help" if value.name == "request" else None)
     return {
         "schema": "spark-rl/error/1",
         "error": {

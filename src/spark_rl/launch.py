@@ -33,8 +33,11 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
     Raises:
         CheckError: NVIDIA's asset host does not answer and nothing else can serve this task.
     """
-    if request.assets != "auto" or _has_own_assets(decided, facts) or network.answers():
+    decided = _checked_assets(decided, facts)
+    if request.assets != "auto" or _has_own_assets(decided, facts):
         return decided
+    if network.answers():
+        return _because_assets(decided, "NVIDIA's host, which answers")
     if decided.isaaclab.generation >= 3 and assets.covers(decided.task.task.id):
         note = Finding(
             code="assets-embedded",
@@ -42,11 +45,32 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
             message="NVIDIA's asset host does not answer: spark-rl's own simple model is used (not NVIDIA's model)",
         )
         env = tuple(sorted((*decided.env, ("ISAACSIM_ASSET_ROOT", facts.embedded))))
+        decided = _because_assets(decided, "those of spark-rl: NVIDIA's host does not answer")
         return replace(decided, env=env, findings=(*decided.findings, note))
     raise CheckError(
-        f"NVIDIA's asset host does not answer within {network.TIMEOUT_S:.0f} s, and {decided.task.task.id} needs it",
+        f"NVIDIA's asset host cannot be reached (limit {network.TIMEOUT_S:.0f} s), and {decided.task.task.id} needs it",
         "use --assets PATH with a local copy; --assets nvidia starts without asking",
     )
+
+
+def _because_assets(decided: Plan, why: str) -> Plan:
+    reasons = tuple((name, why if name == "assets" else text) for name, text in decided.reasons)
+    return replace(decided, reasons=reasons)
+
+
+def _checked_assets(decided: Plan, facts: Facts) -> Plan:
+    """Return the plan, with a warning of a local asset root that holds nothing; Isaac Lab would find out much later."""
+    inherited = None if "ISAACSIM_ASSET_ROOT" in decided.env_unset else facts.host.variable("ISAACSIM_ASSET_ROOT")
+    root = dict(decided.env).get("ISAACSIM_ASSET_ROOT", inherited)
+    if decided.isaaclab.generation < 3 or root is None or "://" in root or Path(root, "Isaac").is_dir():
+        return decided
+    empty = Finding(
+        code="assets-empty",
+        level="warning",
+        message=f"the asset root {root} has no folder Isaac",
+        hint="name the folder that holds Isaac/IsaacLab",
+    )
+    return replace(decided, findings=(*decided.findings, empty))
 
 
 def _has_own_assets(decided: Plan, facts: Facts) -> bool:
@@ -55,7 +79,15 @@ def _has_own_assets(decided: Plan, facts: Facts) -> bool:
     return facts.host.variable("ISAACSIM_ASSET_ROOT") is not None
 
 
-def start(decided: Plan, request: Request, facts: Facts, *, output: int, tell: Callable[[str], None]) -> Outcome:
+def start(
+    decided: Plan,
+    request: Request,
+    facts: Facts,
+    *,
+    output: int,
+    tell: Callable[[str], None],
+    announce: Callable[[Plan], None] = lambda _plan: None,
+) -> Outcome:
     """Settle, check, run and judge a plan.
 
     Args:
@@ -64,6 +96,7 @@ def start(decided: Plan, request: Request, facts: Facts, *, output: int, tell: C
         facts: The facts it was made with.
         output: File descriptor for everything the child prints.
         tell: Takes one line for the user.
+        announce: Takes the settled plan before it runs.
 
     Raises:
         RequestError: There is no checkpoint to play.
@@ -71,6 +104,7 @@ def start(decided: Plan, request: Request, facts: Facts, *, output: int, tell: C
     """
     _refuse(decided.findings)
     decided = settle(decided, request, facts)
+    announce(decided)
     for finding in decided.findings:
         tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
     if ("PYTHONEXE", facts.wrapper) in decided.env:

@@ -66,11 +66,12 @@ def plan(value: Plan) -> None:
     lines = [f"# task       {value.task.task.id}"]
     if value.task.note:
         lines[0] += f"  ({value.task.note})"
-    lines.append(f"# isaaclab   {value.isaaclab.version} {value.isaaclab.kind} in {value.isaaclab.path}")
     reasons = dict(value.reasons)
+    lab = f"{value.isaaclab.version} {value.isaaclab.kind} in {value.isaaclab.path}"
+    lines.append(f"# isaaclab   {lab}: {reasons.get('isaaclab', '')}")
     lines.append(f"# library    {value.library}: {reasons.get('library', '')}")
     lines.append(f"# algorithm  {value.algorithm}: {reasons.get('algorithm', '')}")
-    told = {"library", "algorithm"}
+    told = {"isaaclab", "library", "algorithm"}
     lines += [f"# {name:<10} {why}" for name, why in value.reasons if name not in told]
     lines += [f"# {finding.level + ':':<10} {_line(finding)}" for finding in value.findings]
     import shlex
@@ -182,7 +183,8 @@ def listing(catalog: Catalog, form: str, *, total: int) -> None:
     if form == "json":
         document(catalog.to_document())
     elif form == "plain":
-        out(tables.plain(catalog))
+        if catalog.tasks:
+            out(tables.plain(catalog))
     else:
         if catalog.tasks:
             out(tables.listing(catalog, tables.screen()))

@@ -21,7 +21,10 @@ GRACE_S = 30.0
 """Time for a trainer to leave Kit's shutdown behind before the next rung of :data:`LADDER`."""
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals to spark-rl that ask for a stop; INT starts on the first rung of :data:`LADDER`, the others on the second."""
+"""Signals to spark-rl that ask for a stop."""
+
+SHORT_GRACE_S = 5.0
+"""The same after the first rung when nobody is at the keyboard: Docker and its like kill after 10 s."""
 
 _ALARM_S = 1.0
 """Longest sleep while the child runs; its end and every signal cut it short."""
@@ -63,7 +66,8 @@ class _Stop:
         if not left or not (self.pending or (self.sent and now >= self.deadline)):
             return None
         self.pending = max(0, self.pending - 1)
-        self.deadline = now + self.grace_s
+        hurry = not self.sent and self.received != signal.SIGINT
+        self.deadline = now + (min(self.grace_s, SHORT_GRACE_S) if hurry else self.grace_s)
         self.sent.append(left[0])
         return left[0]
 
@@ -74,7 +78,7 @@ class _Stop:
         return 0.0 if self.pending else min(_ALARM_S, max(0.0, self.deadline - now))
 
     def _left(self) -> tuple[signal.Signals, ...]:
-        return LADDER[len(self.sent) + (0 if self.received == signal.SIGINT else 1) :]
+        return LADDER[len(self.sent) :]
 
 
 def run(
@@ -89,9 +93,9 @@ def run(
     """Run ``argv`` to its end, its output going to the file descriptor ``output``.
 
     The child has its own session, obeys INT and TERM even where spark-rl was started with them ignored, and has no
-    input. A stop that is asked of spark-rl (:data:`REQUESTS`) is passed on once as INT or TERM, then by deadline
-    ``grace_s`` (seconds) or a repeated request as TERM and KILL, to the whole group. What is left of the group when
-    the child has ended is killed.
+    input. A stop that is asked of spark-rl (:data:`REQUESTS`) is passed on to the whole group as INT, which trainers
+    answer in seconds, then by deadline ``grace_s`` (seconds) or a repeated request as TERM and KILL. What is left of
+    the group when the child has ended is killed.
 
     Raises:
         OSError: The program cannot be started.

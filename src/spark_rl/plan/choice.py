@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl.errors import RequestError
 from spark_rl.model import ALGORITHMS, LIBRARIES, AgentConfig
-from spark_rl.text import did_you_mean, either
+from spark_rl.text import did_you_mean, either, fold
 
 if TYPE_CHECKING:
     from spark_rl.model import Task
@@ -23,12 +23,13 @@ def choose_library(asked: str | None, task: Task) -> tuple[str, str]:
     Raises:
         RequestError: The library is unknown or has no agent config for the task, or no library has one.
     """
+    asked = next((library for library in LIBRARIES if asked and fold(library) == fold(asked)), asked)
     if asked is not None and asked not in LIBRARIES:
         raise RequestError(f"unknown RL library: {asked}", did_you_mean(asked, LIBRARIES, "libraries"))
     if not task.libraries:
         raise RequestError(
             f"{task.id} cannot be trained: no RL library has an agent config for it",
-            "see the tasks that can be trained: spark-rl list-envs",
+            "see the tasks that can be: spark-rl list-envs --trainable",
         )
     if asked is not None and asked not in task.libraries:
         raise RequestError(

@@ -58,9 +58,9 @@ def device(context: Context) -> Part:
         raise RequestError(f"--device must be cpu, cuda or cuda:N, not {chosen!r}", "for example --device cuda:1")
     words = ("--device", chosen)
     reasons = because("device", "no GPU can be seen" if asked is None else "asked for")
-    findings = (_NO_GPU,) if asked is None and context.old else ()
+    findings = (_NO_GPU,) if asked is None and context.old else _no_such_gpu(context, chosen)
     if chosen in ("cuda", "cuda:0"):
-        return Part(words=words, reasons=reasons)
+        return Part(words=words, reasons=reasons, findings=findings)
     target = context.target
     if context.request.action == "play" and not target.profile.play_takes_overrides:
         if asked and target.profile.agent_device_overrides(target.library):
@@ -72,6 +72,17 @@ def device(context: Context) -> Part:
     keys = target.profile.agent_device_overrides(target.library, context.request.action)
     missing = tuple(f"{key}={chosen}" for key in keys if target.override(key.lstrip("+")) is None)
     return Part(words=words, overrides=missing, reasons=reasons, findings=findings)
+
+
+def _no_such_gpu(context: Context, chosen: str) -> tuple[Finding, ...]:
+    index = int(chosen.partition(":")[2] or 0)
+    if chosen == "cpu" or index < context.visible_gpus:
+        return ()
+    count = context.visible_gpus
+    seen = "no GPU can be seen" if not count else "1 GPU can be seen" if count == 1 else f"{count} GPUs can be seen"
+    return (
+        Finding(code="device-missing", level="warning", message=f"--device {chosen}: {seen}", hint="spark-rl doctor"),
+    )
 
 
 _NO_GPU = Finding(

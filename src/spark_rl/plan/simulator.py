@@ -325,9 +325,14 @@ def distribution(context: Context) -> Part:
         return Part(words=("--distributed",), reasons=because("distributed", why))
     return Part(
         words=("--distributed",) if context.old else (),
-        reasons=because("distributed", f"{_ranks(context)} ranks, one GPU each; --num-envs counts per rank"),
+        reasons=because("distributed", f"{_rank_count(context)}; --num-envs counts per rank"),
         findings=_too_few_gpus(context),
     )
+
+
+def _rank_count(context: Context) -> str:
+    ranks = _ranks(context)
+    return {"gpu": "one rank on every GPU", "1": "one rank"}.get(ranks, f"{ranks} ranks, one GPU each")
 
 
 def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
