@@ -546,3 +546,36 @@ def test_a_working_directory_that_is_gone_is_told(world: World, cli: Cli) -> Non
         code, out, err = cli(*command)
         assert (code, out) == (2, "")
         assert err.startswith("error: the working directory does not exist any more\nhint: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--help >/dev/full", 1),
+        ("doctor --json >/dev/full", 1),
+        ("doctor >&-", 0),
+        ("train --task foo >&-", 2),
+        ("train --task foo 2>/dev/full", 2),
+        ("train --task foo --json >/dev/full", 2),
+    ],
+)
+def test_output_that_nobody_takes_is_no_bug(line: str, code: int, tmp_path: Path) -> None:
+    lab = stand_in.kitless(tmp_path / "lab")
+    done = subprocess.run(
+        f'"{sys.executable}" -m spark_rl {line}',
+        shell=True,
+        env=os.environ | {"SPARK_RL_ISAACLAB": str(lab), "TMPDIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("spark-rl-bug-*"))
+
+
+@pytest.mark.parametrize(("nodes", "code"), [("1", 0), ("2", 2)])
+def test_one_node_is_what_there_is(cli: Cli, world: World, nodes: str, code: int) -> None:
+    words = ("--library", "rsl_rl", "--distributed", f"--nnodes={nodes}", "--nproc_per_node=2", "--dry-run")
+    assert cli("train", *TASK, *words)[0] == code

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 it failed, 2 the request is wrong, 3 our bug, 130 or 143 stopped."""
+    # Whoever closed a stream does not want to read it.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program lives
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program lives
     for stream in (sys.stdout, sys.stderr):
         # A word that the terminal's encoding lacks is shown escaped; it must not end the command.
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
@@ -22,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        sys.exit(code)
+        code = code or 1
     # Everything is written; taking some 300 modules down would only cost every command 10 ms more.
     os._exit(code)
 
@@ -33,11 +39,12 @@ def run(argv: Sequence[str]) -> int:
 
     as_json = "--json" in argv[: list(argv).index("--") if "--" in argv else None]
     try:
-        return _call(argv)
+        return _guarded(argv)
     except SparkError as error:
         from spark_rl import render
 
-        render.error(error, as_json=as_json)
+        with suppress(OSError, SparkError):  # nobody can be told: the code still tells
+            render.error(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -47,10 +54,16 @@ def run(argv: Sequence[str]) -> int:
         return render.bug(error, as_json=as_json)
 
 
-def _call(argv: Sequence[str]) -> int:
+def _guarded(argv: Sequence[str]) -> int:
+    """Run a command; output that nobody takes (a closed pipe, a full disk) is a failure, not a bug."""
     from spark_rl import cli
 
-    return cli.call(argv)
+    try:
+        return cli.call(argv)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EBADF):
+            raise
+        return 1
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def train(
         str | None, typer.Option("--gpus", "--nproc-per-node", "--num-gpus", help="GPUs to train on: a number or all.")
     ] = None,
     distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
+    nnodes: Annotated[int, typer.Option("--nnodes", hidden=True)] = 1,
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
@@ -89,6 +90,11 @@ def train(
 ) -> None:
     """Train a policy."""
     gpus = gpus or ("all" if distributed else None)
+    if nnodes != 1:
+        raise RequestError(
+            "training over several hosts is not planned by spark-rl yet",
+            "start it under torchrun on each host, with --distributed: inside torchrun nothing is nested",
+        )
     _act("train", ctx, locals())
 
 
