@@ -169,7 +169,13 @@ def test_the_document() -> None:
         "2": [{"id": "Isaac-Shadow-Hand-Over-Direct-v0", "presets": []}],
         "3": [{"id": "Isaac-Shadow-Handover-Direct", "presets": []}],
     }
-    assert document["needs"] == {"isaac_sim": False, "instead": None, "cameras": False, "assets": "nvidia"}
+    assert document["needs"] == {
+        "isaac_sim": False,
+        "instead": None,
+        "refused": False,
+        "cameras": False,
+        "assets": "nvidia",
+    }
     assert document["agents"][0]["max_iterations"] == 3500
     assert document["commands"][0] == {
         "action": "train",
@@ -179,3 +185,9 @@ def test_the_document() -> None:
         "default": True,
         "command": "spark-rl train --task Isaac-Shadow-Handover-Direct --library skrl --algorithm MAPPO",
     }
+
+
+@pytest.mark.parametrize(("on", "refused"), [("kitless", True), ("kit", False)])
+def test_a_task_that_this_installation_refuses_is_told(on: str, refused: bool) -> None:
+    found = described("Isaac-Lift-Cube-Franka-v0", on)
+    assert found.refused is found.to_document()["needs"]["refused"] is refused

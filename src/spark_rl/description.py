@@ -48,7 +48,8 @@ class Description:
 
     ``names_2`` and ``names_3`` are its ids in both generations, ``alike`` ids of 3.0 tasks that resemble it.
     ``isaac_sim`` says whether its default physics needs Isaac Sim, ``instead`` a physics that does not, and None of
-    both what nobody knows. ``embedded`` is True where spark-rl's own assets suffice. ``project`` is the folder of the
+    both what nobody knows. ``refused`` is True where the installation in use lacks it, so that the commands will be.
+    ``embedded`` is True where spark-rl's own assets suffice. ``project`` is the folder of the
     task's project, None for Isaac Lab's own and installed packages.
     """
 
@@ -61,6 +62,7 @@ class Description:
     isaac_sim: bool | None = None
     instead: str | None = None
     embedded: bool = False
+    refused: bool = False
     project: str | None = None
     origin: str = ""
 
@@ -97,6 +99,7 @@ class Description:
             "needs": {
                 "isaac_sim": self.isaac_sim,
                 "instead": self.instead,
+                "refused": self.refused,
                 "cameras": self.task.cameras,
                 "assets": None if not self.own else "embedded" if self.embedded else "nvidia",
             },
@@ -146,6 +149,7 @@ def describe(
         isaac_sim=None if task.kitless is None else not task.kitless,
         instead=instead,
         embedded=generation > 2 and assets.covers(task.id),
+        refused=installation is not None and installation.kitless and task.kitless is False and instead is None,
         project=project,
         origin=origin,
     )

@@ -163,7 +163,10 @@ def page(value: Description, on: Screen) -> str:
     lines += ["", on.bold("agents"), *_agents(task)]
     for action in ("train", "play"):
         commands = [command for command in value.commands if command.action == action]
-        lines += ["", on.bold(action), *map(_command, commands)] if commands else []
+        heading = on.bold(action) + (
+            " (needs an installation with Isaac Sim: refused by this one)" if value.refused else ""
+        )
+        lines += ["", heading, *map(_command, commands)] if commands else []
     return "\n".join(lines)
 
 
