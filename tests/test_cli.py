@@ -578,4 +578,4 @@ def test_output_that_nobody_takes_is_no_bug(line: str, code: int, tmp_path: Path
 @pytest.mark.parametrize(("nodes", "code"), [("1", 0), ("2", 2)])
 def test_one_node_is_what_there_is(cli: Cli, world: World, nodes: str, code: int) -> None:
     words = ("--library", "rsl_rl", "--distributed", f"--nnodes={nodes}", "--nproc_per_node=2", "--dry-run")
-    assert cli("train", *TASK, *words)[0] == code
+    assert cli("train", *TASK, *words, "--isaaclab", str(world.new))[0] == code

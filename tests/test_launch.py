@@ -496,3 +496,11 @@ def test_doctor_looks_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _, found, findings = prepare.examine(tmp_path)
     assert str(env) in [entry.path for entry in found]
     assert "isaaclab-missing" not in [finding.code for finding in findings]
+
+
+def test_doctor_names_the_isaac_lab_of_the_settings_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = stand_in.checkout(tmp_path / "elsewhere", "2.3.0")
+    monkeypatch.setenv("SPARK_RL_ISAACLAB", str(lab))
+    _, found, findings = prepare.examine(tmp_path)
+    assert found[0].path == str(lab)
+    assert "isaaclab-missing" not in {finding.code for finding in findings}

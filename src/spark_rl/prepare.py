@@ -152,7 +152,10 @@ def _projects(place: Place) -> tuple[Project, ...]:
 
 
 def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, ...]]:
-    """Return the facts of this machine, every Isaac Lab found on it, and what is wrong."""
+    """Return the facts of this machine, every Isaac Lab found on it, and what is wrong; the one in use comes first."""
     machine = host.probe()
-    found = tuple(installation for installation, _ in installations.found(cwd, os.environ))
+    named = settings.load(cwd).text("isaaclab")
+    first = (installations.inspect(Path(named)),) if named is not None else ()
+    others = (installation for installation, _ in installations.found(cwd, os.environ))
+    found = tuple({installation.path: installation for installation in (*first, *others)}.values())
     return machine, found, checks.machine(machine, found)
