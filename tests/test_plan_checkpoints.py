@@ -437,3 +437,9 @@ def test_every_glob_finds_what_the_patterns_name() -> None:
             assert any(fnmatch(name, glob) for glob in globs)
     assert not checkpoints.is_checkpoint("model_vecnormalize.pkl", "sb3")
     assert not checkpoints.is_checkpoint("policy.pt", "rsl_rl")
+
+
+@pytest.mark.parametrize(("library", "warned"), [("rl_games", True), ("rsl_rl", False), ("skrl", False)])
+def test_a_run_name_that_replaces_the_time_stamp_is_warned_of(library: str, warned: bool) -> None:
+    plan = planned("kitless", "Isaac-Cartpole-Direct", library=library, run_name="walk")
+    assert ("run-name-replaces" in codes(plan)) is warned

@@ -194,4 +194,13 @@ def run_name(context: Context) -> Part:
     if place.startswith("--"):
         return Part(words=(place, name))
     # A name such as 2024 or true would reach the config as a number or a truth value.
-    return Part(overrides=(f"{place}={name if _TEXT.fullmatch(name) else repr(name)}",))
+    word = f"{place}={name if _TEXT.fullmatch(name) else repr(name)}"
+    return Part(overrides=(word,), findings=(_SAME_FOLDER,) if target.profile.run_name_replaces(target.library) else ())
+
+
+_SAME_FOLDER = Finding(
+    code="run-name-replaces",
+    level="warning",
+    message="rl_games names the run folder by the run name alone: a second one of that name writes into the same folder",
+    hint="take a new name for each run",
+)
