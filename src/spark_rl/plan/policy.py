@@ -201,6 +201,6 @@ def run_name(context: Context) -> Part:
 _SAME_FOLDER = Finding(
     code="run-name-replaces",
     level="warning",
-    message="rl_games names the run folder by the run name alone: a second one of that name writes into the same folder",
+    message="rl_games names the run folder by the run name alone: a second run of it writes into the same folder",
     hint="take a new name for each run",
 )
