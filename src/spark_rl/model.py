@@ -158,7 +158,6 @@ class Installation:
     sim_python: str | None = None
     sources: tuple[str, ...] = ()
     packages: tuple[tuple[str, str], ...] = ()
-    has_scripts: bool = True
 
     @property
     def generation(self) -> int:
