@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 
 LAYERS = (
-    "__init__ errors model outcome",
+    "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks config_classes description documents external literals names "
         "plan profiles registrations scanning search text words"

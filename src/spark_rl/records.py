@@ -1,0 +1,136 @@
+"""What is known of a run while it goes and when it is over; the registry keeps it, the live view shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+RunState = Literal["starting", "running", "succeeded", "failed", "interrupted", "lost"]
+Failure = Literal[
+    "user-error",
+    "out-of-memory",
+    "nan",
+    "missing-asset",
+    "native-crash",
+    "stall",
+    "nccl",
+    "library-version",
+    "unknown",
+]
+"""Why a run failed."""
+
+Phase = Literal["launching", "simulator", "environment", "agent", "training", "closing"]
+
+PHASES: tuple[Phase, ...] = ("launching", "simulator", "environment", "agent", "training", "closing")
+"""What a run goes through, in order; ``simulator`` is Kit or the physics backend coming up."""
+
+RESTARTED: frozenset[Failure] = frozenset(("native-crash", "stall"))
+"""Failures that another attempt may get past; the others would only come again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an attempt is.
+
+    ``iteration`` counts the iterations that are done, those of earlier attempts included, so that
+    ``iteration == max_iterations`` is the end; ``env_steps`` likewise. ``fps`` is in env steps per second over all
+    environments, ``reward`` and ``length`` (env steps) the newest means over finished episodes. ``phases`` holds how
+    long each finished phase took, in seconds. ``checkpoint_iteration`` is what ``checkpoint`` would resume from.
+    """
+
+    phase: Phase = "launching"
+    phases: tuple[tuple[Phase, float], ...] = ()
+    iteration: int | None = None
+    max_iterations: int | None = None
+    env_steps: int | None = None
+    fps: float | None = None
+    iteration_seconds: float | None = None
+    reward: float | None = None
+    length: float | None = None
+    log_dir: str | None = None
+    checkpoint: str | None = None
+    checkpoint_iteration: int | None = None
+    gpu_percent: float | None = None
+    memory_used_mib: int | None = None
+    memory_total_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One start of a run's child: from what it went on, how far it came and how it ended.
+
+    Times are seconds since the epoch. ``first_iteration`` is the number of iterations done before it (0 for a fresh
+    start). ``exit_status`` is negative when a signal ended the child. ``log_dir`` is Isaac Lab's run folder.
+    """
+
+    argv: tuple[str, ...]
+    started_at: float
+    ended_at: float | None = None
+    from_checkpoint: str | None = None
+    first_iteration: int = 0
+    iteration: int | None = None
+    log_dir: str | None = None
+    checkpoint: str | None = None
+    exit_status: int | None = None
+    state: RunState = "starting"
+    failure: Failure | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The process that supervises a run; a process number alone would be reused.
+
+    ``start_ticks`` is its start in clock ticks after boot (field 22 of /proc/PID/stat), ``boot`` the boot's id.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The state of one run, small enough to be rewritten every few seconds and to list thousands of.
+
+    ``id`` is a number as text. ``updated_at`` is a heartbeat. ``weights_only`` says that an attempt went on from
+    weights alone (skrl). ``message``, ``failure`` and ``hint`` are the judgement of the last attempt.
+    """
+
+    id: str
+    action: Literal["train", "play"]
+    task: str
+    library: str
+    algorithm: str
+    version: str
+    cwd: str
+    argv: tuple[str, ...]
+    state: RunState
+    started_at: float
+    updated_at: float
+    owner: Owner
+    ended_at: float | None = None
+    run_name: str | None = None
+    num_envs: int | None = None
+    unattended: bool = False
+    weights_only: bool = False
+    progress: Progress = Progress()
+    attempts: tuple[Attempt, ...] = ()
+    message: str | None = None
+    failure: Failure | None = None
+    hint: str | None = None
+    videos: tuple[str, ...] = ()
+    exported: tuple[str, ...] = ()
+    mean_return: float | None = None
+    mean_length: float | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, as far as its record says."""
+        return self.state in ("succeeded", "failed", "interrupted", "lost")
+
+    @property
+    def log_dir(self) -> str | None:
+        """Isaac Lab's run folder of the newest attempt that has one."""
+        return next((attempt.log_dir for attempt in reversed(self.attempts) if attempt.log_dir), None)
