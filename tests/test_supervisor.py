@@ -108,13 +108,54 @@ def test_waiting_for_what_cannot_be_killed_does_not_spin() -> None:
     assert (stop.due(99), stop.pause(99) > 0) == (None, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_every_stop_starts_with_int(notes: lab.Notes, number: signal.Signals) -> None:
+def test_a_stop_by_a_program_starts_with_int_too(notes: lab.Notes) -> None:
     run = Supervised("hang", notes, LONG)
     notes.started()
-    run.signal(number)
+    run.signal(signal.SIGTERM)
     ended = run.ended()
-    assert (ended["status"], ended["sent"], ended["stopped_by"]) == (-signal.SIGINT, ["SIGINT"], number)
+    assert (ended["status"], ended["sent"], ended["stopped_by"]) == (-signal.SIGINT, ["SIGINT"], signal.SIGTERM)
+
+
+def test_a_lost_terminal_is_told_and_stops_nothing(notes: lab.Notes) -> None:
+    run = Supervised("polite", notes, LONG)
+    notes.started()
+    run.signal(signal.SIGHUP)
+    notes.expect("hung-up", "yes")
+    assert not (notes.folder / "heard").exists()
+    run.signal(signal.SIGINT)
+    assert run.ended()["stopped_by"] == signal.SIGINT
+
+
+def test_the_watcher_may_end_the_run(notes: lab.Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("END_IT", "1")
+    ended = Supervised("deaf", notes, SHORT).ended()
+    assert (ended["stopped_by"], ended["ended_by"]) == (None, "stall")
+    assert ended["sent"] == ["SIGINT", "SIGTERM", "SIGKILL"]
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "reaper", "both"])
+def test_nothing_outlives_a_supervisor_that_is_killed(notes: lab.Notes, tmp_path: Path, victim: str) -> None:
+    lab.checkout(tmp_path / "IsaacLab")
+    run = Supervised("family deaf", notes, LONG, tmp_path / "IsaacLab" / "isaaclab.sh", "-p", "train.py")
+    trainer, grandchild = notes.started()["pid"], int(notes.read("grandchild"))
+    shell = lab.parent(trainer)
+    reaper = lab.parent(shell)
+    assert lab.parent(reaper) == run.child.pid
+    for pid in {"supervisor": (run.child.pid,), "reaper": (reaper,), "both": (run.child.pid, reaper)}[victim]:
+        os.kill(pid, signal.SIGKILL)
+    gone = (shell,) if victim == "both" else (trainer, grandchild, shell, reaper)
+    lab.eventually(lambda: not any(map(lab.is_running, gone)), "the end of all")
+    if victim == "reaper":
+        assert run.ended()["status"] == -signal.SIGKILL
+    else:
+        lab.finish(run.child)
+
+
+def test_a_daemon_of_its_own_session_is_gone_too(notes: lab.Notes) -> None:
+    run = Supervised("nothing", notes, LONG, "/bin/sh", "-c", "setsid sleep 1000 & echo $! >$FAKE_NOTES/daemon")
+    assert run.ended()["status"] == 0
+    daemon = int(notes.read("daemon"))
+    lab.eventually(lambda: not lab.is_running(daemon), "the daemon's end")
 
 
 def test_nohup_is_respected(notes: lab.Notes) -> None:
@@ -184,7 +225,7 @@ def test_a_callback_that_cannot_speak_does_not_shorten_the_stop(notes: lab.Notes
     notes.started()
     assert run.child.stderr is not None
     run.child.stderr.close()
-    run.signal(signal.SIGHUP)
+    run.signal(signal.SIGTERM)
     assert run.child.stdout is not None
     assert json.loads(run.child.stdout.read())["status"] == 0
     assert (notes.folder / "closed").exists()
@@ -193,9 +234,9 @@ def test_a_callback_that_cannot_speak_does_not_shorten_the_stop(notes: lab.Notes
 
 
 def test_signal_handlers_are_given_back(tmp_path: Path) -> None:
-    used = (*supervisor.REQUESTS, signal.SIGCHLD)
+    used = (*supervisor.REQUESTS, signal.SIGHUP)
     before = [signal.getsignal(number) for number in used]
-    ended = supervisor.run(["/bin/sh", "-c", "exit 7"], cwd=tmp_path, environ={}, output=2)
+    ended = supervisor.run(["/bin/sh", "-c", "exit 7"], cwd=tmp_path, environ={}, watcher=supervisor.Watcher())
     assert (ended.status, ended.sent, ended.stopped_by) == (7, (), None)
     assert [signal.getsignal(number) for number in used] == before
     assert signal.set_wakeup_fd(-1) == -1
@@ -204,5 +245,5 @@ def test_signal_handlers_are_given_back(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(FileNotFoundError):
-        supervisor.run([str(tmp_path / "none")], cwd=tmp_path, environ={}, output=2)
+        supervisor.run([str(tmp_path / "none")], cwd=tmp_path, environ={}, watcher=supervisor.Watcher())
     assert signal.getsignal(signal.SIGINT) == before

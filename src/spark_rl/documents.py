@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from spark_rl import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spark_rl.errors import SparkError
-    from spark_rl.model import Finding, Host, Installation, Plan, Settings
+    from spark_rl.model import Finding, Host, Installation, Plan, Request, Settings
     from spark_rl.outcome import Outcome
+    from spark_rl.plan import Facts
 
 Document = dict[str, Any]
 
@@ -39,13 +42,33 @@ def outcome(value: Outcome) -> Document:
         "schema": "spark-rl/outcome/1",
         "state": value.state,
         "message": value.message,
+        "hint": value.hint,
+        "failure": value.run.failure,
+        "run": value.run.id,
+        "iteration": value.run.progress.iteration,
+        "max_iterations": value.run.progress.max_iterations,
+        "reward": value.run.progress.reward,
+        "length": value.run.progress.length,
+        "attempts": len(value.run.attempts),
         "exit_status": value.exit_status,
         "seconds": round(value.seconds, 3),
         "log_dir": value.log_dir,
         "checkpoint": value.checkpoint,
         "videos": list(value.videos),
+        "exported": list(value.exported),
         "played": asdict(value.played) if value.played else None,
         "plan": plan(value.plan),
+    }
+
+
+def start(value: Plan, request: Request, facts: Facts) -> Document:
+    """Return what is known of a run before it starts: enough to plan it again, and to say where it ran."""
+    return {
+        "schema": "spark-rl/start/1",
+        "spark_rl": __version__,
+        "request": asdict(request),
+        "plan": plan(value),
+        "host": asdict(facts.host),
     }
 
 

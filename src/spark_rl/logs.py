@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_rl.checkpoints import GLOBS, is_checkpoint
 from spark_rl.errors import RequestError
@@ -27,26 +27,25 @@ PRETRAINED = ".pretrained_checkpoints"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """What lies where a plan's run leaves its own: checkpoints, and videos with their change time.
+    """What lies where a plan's run leaves its own: videos and exported policies, with their change time.
 
     Two of them, from before and after a run, tell what that run wrote without asking a clock.
     """
 
-    checkpoints: frozenset[CheckpointFile] = frozenset()
     videos: frozenset[tuple[float, str]] = frozenset()
+    exported: frozenset[tuple[float, str]] = frozenset()
 
     def since(self, before: Traces) -> Traces:
         """Return what was added or changed since ``before``."""
-        return Traces(checkpoints=self.checkpoints - before.checkpoints, videos=self.videos - before.videos)
+        return Traces(videos=self.videos - before.videos, exported=self.exported - before.exported)
 
 
 def traces(decided: Plan, *, video: bool) -> Traces:
-    """Return what is there of a plan's run, videos only where the run records one."""
-    root, library = Path(decided.cwd), decided.library
-    training = decided.action == "train"
+    """Return what is there of a plan's run: videos where the run records one, exported policies where it plays."""
+    folders = tuple(_recording_folders(decided))
     return Traces(
-        checkpoints=frozenset(list_checkpoints(root, library)) if training else frozenset(),
-        videos=frozenset(_videos(_recording_folders(decided))) if video else frozenset(),
+        videos=frozenset(_files(folders, "*.mp4")) if video else frozenset(),
+        exported=frozenset(_files(folders, "exported/policy.*")) if decided.action == "play" else frozenset(),
     )
 
 
@@ -142,9 +141,9 @@ def _recording_folders(decided: Plan) -> Iterator[Path]:
         yield from (file.parents[len(Path(GLOBS[library][0]).parts) - 1] for file in played if file.is_absolute())
 
 
-def _videos(folders: Iterable[Path]) -> Iterator[tuple[float, str]]:
-    """Yield the videos that are not empty, with their change time (seconds since the epoch)."""
-    for file in (file for folder in folders for file in folder.rglob("*.mp4")):
+def _files(folders: Iterable[Path], pattern: str) -> Iterator[tuple[float, str]]:
+    """Yield the files that are not empty, with their change time (seconds since the epoch)."""
+    for file in (file for folder in folders for file in folder.rglob(pattern)):
         with suppress(OSError):
             if file.stat().st_size > 0:
                 yield file.stat().st_mtime, str(file)
@@ -156,3 +155,130 @@ def has_published(decided: Plan) -> bool:
     names = [name for name in (decided.task.task.id, decided.task.task.train_id) if name]
     files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     return any(file.startswith((f"{name}_", f"{name}/")) for file in files for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """What a trainer has said of where it writes: the experiment's folder, and the run folder's name or path."""
+
+    root: str | None = None
+    run: str | None = None
+
+    def joined(self, root: str | None, run: str | None) -> Printed:
+        """Return this with what is new."""
+        return Printed(root=root or self.root, run=run or self.run) if root or run else self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """What a run dumped of its configuration; None where it did not say.
+
+    ``horizon`` is the number of env steps per environment and iteration. ``normalizes`` says that sb3 keeps running
+    statistics of its observations.
+    """
+
+    max_iterations: int | None = None
+    horizon: int | None = None
+    num_envs: int | None = None
+    normalizes: bool = False
+
+
+def run_folders(root: Path, library: str) -> frozenset[Path]:
+    """Return the run folders of ``library`` below ``root/logs``."""
+    with suppress(OSError):
+        return frozenset(path for path in (root / "logs" / library).glob("*/*") if path.is_dir())
+    return frozenset()
+
+
+def locate(root: Path, library: str, printed: Printed, before: frozenset[Path]) -> Path | None:
+    """Return the folder of a run that has just started, None while it cannot be told.
+
+    Args:
+        root: The run's working directory.
+        library: The RL library.
+        printed: What the trainer has said.
+        before: The run folders that were there before it started.
+    """
+    if printed.run is not None:
+        base = Path(printed.root or root / "logs" / library)
+        named = base / Path(printed.run).name
+        # Libraries add the run's name, or the algorithm, to the time stamp that they print.
+        found = [path for path in (named, *base.glob(f"{_escaped(named.name)}_*")) if path.is_dir()]
+        new = [path for path in found if path not in before]
+        if new or found:
+            return max(new or found[:1], key=_changed)
+    new = [path for path in run_folders(root, library) - before if (path / "params").is_dir()]
+    return max(new, key=_changed, default=None)
+
+
+def _escaped(name: str) -> str:
+    from glob import escape
+
+    return escape(name)
+
+
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
+
+
+def read_params(run: Path) -> Params:
+    """Read what a run dumped to ``params/agent.yaml`` and ``params/env.yaml``; what is missing or damaged is None."""
+    agent, envs = _yaml(run / "params" / "agent.yaml"), _num_envs(run / "params" / "env.yaml")
+    config = _inside(agent, "params", "config")
+    return Params(
+        num_envs=envs,
+        max_iterations=_whole(agent.get("max_iterations") or config.get("max_epochs")),
+        horizon=_whole(
+            agent.get("num_steps_per_env")
+            or config.get("horizon_length")
+            or _inside(agent, "agent").get("rollouts")
+            or agent.get("n_steps")
+        ),
+        normalizes=str(agent.get("normalize_input")).lower() == "true",
+    )
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML file as texts, lists and mappings; Python objects in it are not made."""
+    import yaml
+
+    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_multi_constructor("", _plain)
+    try:
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 - it constructs nothing
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _plain(loader: Any, _tag: str, node: Any) -> Any:
+    if node.id == "mapping":
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_sequence(node, deep=True) if node.id == "sequence" else loader.construct_scalar(node)
+
+
+def _num_envs(file: Path) -> int | None:
+    """Return ``scene.num_envs``; the file is large, and parsing all of it would take half a second."""
+    scene = False
+    with suppress(OSError, UnicodeDecodeError):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if not line.startswith(" "):
+                scene = line.startswith("scene:")
+            elif scene and line.startswith("  num_envs:"):
+                return _whole(line.partition(":")[2].strip())
+    return None
+
+
+def _inside(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        value = document.get(name)
+        document = value if isinstance(value, dict) else {}
+    return document
+
+
+def _whole(text: Any) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdecimal() else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spark_rl.model import Plan
+    from spark_rl.records import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +28,21 @@ class PlayResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What happened to a started plan; ``seconds`` of wall clock, ``checkpoint`` the newest one it wrote."""
+    """What happened to a started plan: its record, the judgement and what it left.
+
+    ``seconds`` of wall clock over all attempts, ``checkpoint`` the newest one it wrote, ``exported`` policy files.
+    """
 
     state: str
     message: str
     plan: Plan
+    run: Run
     exit_status: int
     seconds: float
     stopped_by: int | None = None
     checkpoint: str | None = None
     log_dir: str | None = None
+    hint: str | None = None
     videos: tuple[str, ...] = ()
+    exported: tuple[str, ...] = ()
     played: PlayResult | None = None

@@ -1,49 +1,84 @@
-"""Running a child in its own session, and ending all of it."""
+"""Owning a child from its start to the end of everything it started."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import select
 import signal
+import socket
 import subprocess
+import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
+Ending = Literal["stall", "hang", "memory"]
+"""Why a watcher ends a run by itself: no new iteration, all done and still there, no memory left."""
+
 LADDER = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE_S = 30.0
 """Time for a trainer to leave Kit's shutdown behind before the next rung of :data:`LADDER`."""
 
-REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals to spark-rl that ask for a stop."""
+REQUESTS = (signal.SIGINT, signal.SIGTERM)
+"""Signals to spark-rl that ask for a stop; a lost terminal (HUP) does not."""
 
 SHORT_GRACE_S = 5.0
 """The same after the first rung when nobody is at the keyboard: Docker and its like kill after 10 s."""
 
-_ALARM_S = 1.0
-"""Longest sleep while the child runs; its end and every signal cut it short."""
+TICK_S = 1.0
+"""Time between two looks at the run; the child's end and every signal cut it short."""
 
 _POLL_S = 0.1
 """Time between two looks at what is left of a group whose leader has ended."""
+
+_QUIET_S = 0.05
+"""Rest after a small piece of output: a trainer that prints line by line must not wake the launcher for each."""
+
+_PIPE_BYTES = 1 << 20
+_REAPER = Path(__file__).parent / "drivers" / "reaper.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """How a child ended: its exit status (negative: the signal that killed it), and what was sent to it.
 
-    ``stopped_by`` is the signal that spark-rl itself received, None when nobody asked for a stop.
+    ``stopped_by`` is the signal that spark-rl itself received, None when nobody asked for a stop; ``ended_by`` why the
+    watcher ended it, None when it did not.
     """
 
     status: int
     seconds: float
     sent: tuple[str, ...] = ()
     stopped_by: int | None = None
+    ended_by: Ending | None = None
+
+
+class Watcher:
+    """What is told of a run while it goes; a subclass overrides what it wants to know."""
+
+    def started(self, pid: int) -> None:
+        """Take the child's process number."""
+
+    def output(self, chunk: bytes) -> None:
+        """Take what the child printed, as it came."""
+
+    def tick(self) -> Ending | None:
+        """Look at the run, about once in :data:`TICK_S`; return why it should be ended, None to let it go on."""
+        return None
+
+    def signalled(self, name: str) -> None:
+        """Take the name of a signal that was sent to the child."""
+
+    def hung_up(self) -> None:
+        """Learn that the terminal is gone."""
 
 
 @dataclass(slots=True)
@@ -52,13 +87,22 @@ class _Stop:
 
     grace_s: float
     received: int | None = None
+    ending: Ending | None = None
     sent: list[signal.Signals] = field(default_factory=list)
     pending: int = 0
+    hangups: int = 0
     deadline: float = 0.0
 
     def request(self, signum: int, _frame: FrameType | None) -> None:
         self.received = self.received or signum
         self.pending += 1
+
+    def hang_up(self, _signum: int, _frame: FrameType | None) -> None:
+        self.hangups += 1
+
+    def end(self, why: Ending) -> None:
+        if self.ending is None and self.received is None:
+            self.ending, self.pending = why, 1
 
     def due(self, now: float) -> signal.Signals | None:
         """Return the signal to send now, None when there is nothing to do yet."""
@@ -66,7 +110,7 @@ class _Stop:
         if not left or not (self.pending or (self.sent and now >= self.deadline)):
             return None
         self.pending = max(0, self.pending - 1)
-        hurry = not self.sent and self.received != signal.SIGINT
+        hurry = not self.sent and self.received == signal.SIGTERM
         self.deadline = now + (min(self.grace_s, SHORT_GRACE_S) if hurry else self.grace_s)
         self.sent.append(left[0])
         return left[0]
@@ -74,8 +118,8 @@ class _Stop:
     def pause(self, now: float) -> float:
         """Return for how many seconds nothing is due."""
         if not self.sent or not self._left():
-            return _ALARM_S
-        return 0.0 if self.pending else min(_ALARM_S, max(0.0, self.deadline - now))
+            return TICK_S
+        return 0.0 if self.pending else min(TICK_S, max(0.0, self.deadline - now))
 
     def _left(self) -> tuple[signal.Signals, ...]:
         return LADDER[len(self.sent) :]
@@ -86,94 +130,202 @@ def run(
     *,
     cwd: Path,
     environ: Mapping[str, str],
-    output: int,
-    on_signal: Callable[[str], None] = lambda _name: None,
+    watcher: Watcher,
     grace_s: float = GRACE_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Exit:
-    """Run ``argv`` to its end, its output going to the file descriptor ``output``.
+    """Run ``argv`` to its end and leave nothing behind that it started.
 
-    The child has its own session, obeys INT and TERM even where spark-rl was started with them ignored, and has no
-    input. A stop that is asked of spark-rl (:data:`REQUESTS`) is passed on to the whole group as INT, which trainers
-    answer in seconds, then by deadline ``grace_s`` (seconds) or a repeated request as TERM and KILL. What is left of
-    the group when the child has ended is killed.
+    The child has its own session, default signal dispositions and no input. A stop that is asked of spark-rl
+    (:data:`REQUESTS`), or by the watcher, is passed on to the whole group as INT, which trainers answer in seconds,
+    then by deadline ``grace_s`` (seconds) or a repeated request as TERM and KILL. When the child has ended, every
+    process that descends from it is killed; a reaper between the two does the same when this process is gone.
 
     Raises:
         OSError: The program cannot be started.
     """
-    started = time.monotonic()
+    started = clock()
     stop = _Stop(grace_s=grace_s)
-    with _signals(stop) as wake:
-        child = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            status = _wait(child, stop, wake, on_signal)
-        finally:
-            _signal_group(child.pid, signal.SIGKILL)
+    with _signals(stop) as wake, _Child(argv, cwd=cwd, environ=environ) as child:
+        watcher.started(child.pid)
+        status = _follow(child, stop, wake, watcher, clock)
     return Exit(
         status=status,
-        seconds=time.monotonic() - started,
+        seconds=clock() - started,
         sent=tuple(sent.name for sent in stop.sent),
         stopped_by=stop.received,
+        ended_by=stop.ending,
     )
 
 
-def _wait(child: subprocess.Popen[bytes], stop: _Stop, wake: int, on_signal: Callable[[str], None]) -> int:
+class _Child:
+    """The child behind its reaper, and the pipe that its output comes through."""
+
+    def __init__(self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
+        self.status: int | None = None
+        self.rest_until = 0.0
+        self._text = b""
+        self.control, theirs = socket.socketpair()
+        self.output, writing = os.pipe()
+        with suppress(OSError):  # the user's share of big pipes is used up
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        os.set_blocking(self.output, False)
+        try:
+            self._reaper = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_REAPER)],
+                stdin=theirs,
+                stdout=writing,
+                stderr=writing,
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            os.close(writing)
+        self._send({"argv": list(argv), "cwd": str(cwd), "env": dict(environ)})
+        answer = self._receive()
+        # A child that ends at once may have been reported with the first word: no second one will wake us.
+        self.must_hear = bool(self._text)
+        if "pid" not in answer:
+            self.close()
+            number = answer.get("errno", 0)
+            raise OSError(number, os.strerror(number), answer.get("file", argv[0]))
+        self.pid: int = answer["pid"]
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group."""
+        self._send({"signal": int(number)})
+
+    def hear(self) -> None:
+        """Take what the reaper says; one that is gone took the child with it, and leaves the rest of it to us."""
+        self.must_hear = False
+        answer = self._receive()
+        if "exit" in answer:
+            self.status = answer["exit"]
+        elif not answer and self.status is None:
+            _kill_group(self.pid)
+            self.status = -signal.SIGKILL
+
+    def read(self) -> bytes:
+        """Return output that is there, at most a pipe full; nothing when there is none."""
+        with suppress(BlockingIOError):
+            return os.read(self.output, _PIPE_BYTES)
+        return b""
+
+    def close(self) -> None:
+        """Have everything below the reaper killed, and wait for it."""
+        self._send({"close": True})
+        with suppress(OSError):
+            self.control.shutdown(socket.SHUT_WR)
+        self._reaper.wait()
+        self.control.close()
+        os.close(self.output)
+
+    def _send(self, document: dict[str, Any]) -> None:
+        with suppress(OSError):
+            self.control.sendall(json.dumps(document).encode("utf-8", "surrogateescape") + b"\n")
+
+    def _receive(self) -> dict[str, Any]:
+        """Return the reaper's next word, nothing when it is gone."""
+        while b"\n" not in self._text:
+            with suppress(OSError):
+                chunk = self.control.recv(4096)
+                if chunk:
+                    self._text += chunk
+                    continue
+            return {}
+        line, _, self._text = self._text.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def _follow(child: _Child, stop: _Stop, wake: int, watcher: Watcher, clock: Callable[[], float]) -> int:
     """Return the child's exit status; after a stop, the rest of its group gets the same time to end by itself.
 
     A shell that started the trainer dies of TERM at once, while the trainer is still closing its simulator.
     """
-    while child.poll() is None or (stop.sent and stop.sent[-1] != signal.SIGKILL and _is_alive(child.pid)):
-        due = stop.due(time.monotonic())
+    next_tick = clock() + TICK_S
+    while child.status is None or (stop.sent and stop.sent[-1] != signal.SIGKILL and _is_alive(child.pid)):
+        due = stop.due(clock())
         if due is not None:
-            _signal_group(child.pid, due)
-            with suppress(OSError):  # a terminal that is gone
-                on_signal(due.name)
-        _sleep(wake, _POLL_S if child.returncode is not None else stop.pause(time.monotonic()))
-    return child.returncode
+            child.signal(due)
+            watcher.signalled(due.name)
+        if stop.hangups:
+            stop.hangups = 0
+            watcher.hung_up()
+        pause = _POLL_S if child.status is not None else min(stop.pause(clock()), max(0.0, next_tick - clock()))
+        _attend(child, wake, watcher, pause)
+        if clock() >= next_tick:
+            next_tick = clock() + TICK_S
+            why = watcher.tick()
+            if why is not None:
+                stop.end(why)
+    while chunk := child.read():
+        watcher.output(chunk)
+    return child.status
 
 
-def _sleep(wake: int, seconds: float) -> None:
-    """Sleep until a signal arrives, at most ``seconds``."""
-    if select.select([wake], [], [], seconds)[0]:
+def _attend(child: _Child, wake: int, watcher: Watcher, seconds: float) -> None:
+    """Sleep until output, the child's end or a signal comes, at most ``seconds``, and take what came."""
+    if child.must_hear:
+        child.hear()
+        return
+    rest = child.rest_until - time.monotonic()
+    waiting = [wake] if child.status is not None else [wake, child.control.fileno()]
+    if rest <= 0:
+        waiting.append(child.output)
+    else:
+        seconds = min(seconds, rest)
+    ready, _, _ = select.select(waiting, [], [], seconds)
+    if wake in ready:
         os.read(wake, 4096)
+    if child.output in ready:
+        chunk = child.read()
+        if chunk:
+            watcher.output(chunk)
+        if len(chunk) < _PIPE_BYTES // 2:
+            child.rest_until = time.monotonic() + _QUIET_S
+    if child.status is None and child.control.fileno() in ready:
+        child.hear()
 
 
 def _is_alive(group: int) -> bool:
     """Say whether a process of ``group`` runs; one that ended and that nobody waits for does not count."""
+    return next(_members(group), None) is not None
+
+
+def _members(group: int) -> Iterator[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
             state, _, owner = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[:3]
             if int(owner) == group and state not in "ZX":
-                return True
-    return False
+                yield int(stat.parent.name)
 
 
-def _signal_group(group: int, number: signal.Signals) -> None:
+def _kill_group(group: int) -> None:
     # PermissionError: only processes of another user are left, such as a setuid program's.
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+        os.killpg(group, signal.SIGKILL)
 
 
 @contextmanager
 def _signals(stop: _Stop) -> Iterator[int]:
-    """Hand the stop signals to a stop ladder for a ``with`` block; yield what can be read whenever a signal came.
+    """Hand the signals to a stop ladder for a ``with`` block; yield what can be read whenever one came.
 
-    The handlers also give the child default dispositions: exec resets a caught signal, and keeps one ignored that a
-    shell ignored for what it started with ``&``. An ignored HUP stays so: that is what nohup is for.
+    An ignored HUP stays ignored: that is what nohup is for.
     """
-    heeded = [number for number in REQUESTS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    handlers: dict[int, Any] = dict.fromkeys(REQUESTS, stop.request)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        handlers[signal.SIGHUP] = stop.hang_up
     wake, wakened = os.pipe()
     os.set_blocking(wakened, False)
     before_fd = signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, stop.request) for number in heeded}
-    before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield wake
     finally:
@@ -182,3 +334,45 @@ def _signals(stop: _Stop) -> Iterator[int]:
         signal.set_wakeup_fd(before_fd)
         os.close(wake)
         os.close(wakened)
+
+
+def pause(seconds: float) -> int | None:
+    """Wait, and return the signal that asked for a stop meanwhile, None when none did."""
+    stop = _Stop(grace_s=0.0)
+    with _signals(stop) as wake:
+        until = time.monotonic() + seconds
+        while stop.received is None and (left := until - time.monotonic()) > 0:
+            if select.select([wake], [], [], left)[0]:
+                os.read(wake, 4096)
+    return stop.received
+
+
+def detach(begin: Callable[[], None]) -> bool:
+    """Go on in a process of its own without a terminal; return True there, and False here once ``begin`` has run there.
+
+    Raises:
+        OSError: ``begin`` failed there.
+    """
+    began, beginning = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        os.close(began)
+        os.setsid()
+        # The parent of a session's leader may wait for it; nobody waits for its child.
+        if os.fork() != 0:
+            os._exit(0)
+        silence = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silence, stream)
+        begin()
+        os.write(beginning, b"1")
+        os.close(beginning)
+        return True
+    os.close(beginning)
+    answer = os.read(began, 1)
+    os.close(began)
+    os.waitpid(-1, 0)
+    if not answer:
+        raise OSError(0, "the run's own process ended at once")
+    return False

@@ -118,7 +118,16 @@ def is_running(pid: int) -> bool:
 
 def state(pid: int) -> str:
     """Return the letter for a process's state, nothing when there is no such process."""
+    return _stat(pid)[0]
+
+
+def parent(pid: int) -> int:
+    """Return the process that a process was started by, or was left to."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return ""
+        return ["", "0"]

@@ -34,6 +34,7 @@ RULES: tuple[Callable[[Context], Part], ...] = (
     simulator.distribution,
     policy.checkpoint,
     policy.run_name,
+    policy.saving,
     simulator.assets,
     simulator.preload,
     simulator.environments,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from spark_rl.counting import SAVE_KEYS
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 from spark_rl.plan.parts import NOTHING, Part, because, join
@@ -204,3 +206,50 @@ _SAME_FOLDER = Finding(
     message="rl_games names the run folder by the run name alone: a second run of it writes into the same folder",
     hint="take a new name for each run",
 )
+
+
+def saving(context: Context) -> Part:
+    """Set how often the library saves a checkpoint.
+
+    Raises:
+        RequestError: An override sets it too, or the library counts env steps and its horizon is not known.
+    """
+    request, target = context.request, context.target
+    if request.save_every is None or request.action != "train":
+        return NOTHING
+    reason = because("save_every", f"a checkpoint every {_iterations(request.save_every)}, asked for")
+    key = SAVE_KEYS.get(target.library)
+    if key is None:
+        return Part(reasons=reason)
+    if target.override(key) is not None:
+        raise RequestError(f"--save-every and {key} both set how often {target.library} saves", "leave one of them out")
+    return Part(
+        overrides=(f"{key}={request.save_every * (_horizon(context) if target.library == 'skrl' else 1)}",),
+        reasons=reason,
+    )
+
+
+def saver(context: Context) -> tuple[str, ...]:
+    """Return the words that start sb3's training behind spark-rl's own driver: its scripts fix how often they save."""
+    every, target = context.request.save_every, context.target
+    if every is None or context.request.action != "train" or target.library in SAVE_KEYS:
+        return ()
+    return (str(PurePath(context.facts.driver).with_name("saving.py")), "--every", str(every * _horizon(context)), "--")
+
+
+def _horizon(context: Context) -> int:
+    target = context.target
+    key = {"skrl": "agent.agent.rollouts", "sb3": "agent.n_steps"}[target.library]
+    given = target.override(key)
+    horizon = int(given) if given is not None and given.isdecimal() else target.agent.horizon
+    if not horizon:
+        raise RequestError(
+            f"{target.library} saves by env steps, and the source of {target.task.task.id} does not say how many make "
+            "an iteration",
+            f"name them: {key}=N",
+        )
+    return horizon
+
+
+def _iterations(count: int) -> str:
+    return "iteration" if count == 1 else f"{count} iterations"

@@ -11,6 +11,7 @@ from spark_rl.checks import NO_LIBGOMP
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 from spark_rl.names import related
+from spark_rl.plan import policy
 from spark_rl.plan.parts import NOTHING, Part, because, join, whole_number
 from spark_rl.text import either
 
@@ -260,7 +261,7 @@ def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     script = (launch.script if launch else None) or target.profile.script(target.library, request.action)
     if request.steps is not None:
         return (*python, *_driver(context), script, *words)
-    return (*python, *_torchrun(context), script, *words)
+    return (*python, *_torchrun(context), *policy.saver(context), script, *words)
 
 
 def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -272,6 +273,9 @@ def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     if request.steps is not None:
         python = (own,) if own else (shell, "-p")
         return (*python, *_driver(context), "isaaclab", request.action, *library, *words)
+    saver = policy.saver(context)
+    if saver:
+        return (*((own,) if own else (shell, "-p")), *saver, "isaaclab", "train", *library, *words)
     entry = (own, "-m", "isaaclab") if own else (shell,)
     if _starts_ranks(context):
         count = ("--num_gpus", _ranks(context))

@@ -1,0 +1,67 @@
+"""How busy the machine is: GPU load and the memory that a run can use up."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Load of the GPU in percent (None: no GPU), and used and total memory in MiB.
+
+    The memory is the GPU's own, or the system's where the two share one (GB10) or there is no GPU.
+    """
+
+    gpu_percent: float | None
+    memory_used_mib: int
+    memory_total_mib: int
+
+
+class Gauge:
+    """Reads GPUs through NVML where there is a driver, and /proc/meminfo."""
+
+    def __init__(self, indices: tuple[int, ...] = (0,)) -> None:
+        self._nvml: Any = None
+        self._devices: list[Any] = []
+        if any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")):
+            self._open(indices)
+
+    def _open(self, indices: tuple[int, ...]) -> None:
+        import pynvml
+
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlInit()
+            self._nvml = pynvml
+            self._devices = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in indices]
+
+    def read(self) -> Reading:
+        """Return the load and memory now, over all GPUs of the run."""
+        load, used, total = self._gpus()
+        if not total:
+            used, total = _system()
+        return Reading(gpu_percent=load, memory_used_mib=used, memory_total_mib=total)
+
+    def _gpus(self) -> tuple[float | None, int, int]:
+        loads, used, total = [], 0, 0
+        for device in self._devices:
+            with suppress(self._nvml.NVMLError):
+                loads.append(float(self._nvml.nvmlDeviceGetUtilizationRates(device).gpu))
+            with suppress(self._nvml.NVMLError):  # GB10 has no number: its memory is the system's
+                memory = self._nvml.nvmlDeviceGetMemoryInfo(device)
+                used, total = used + memory.used // 2**20, total + memory.total // 2**20
+        return (sum(loads) / len(loads) if loads else None), used, total
+
+
+def _system() -> tuple[int, int]:
+    """Return the used and the total memory of the system in MiB."""
+    sizes = {}
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()[:5]:
+            name, _, rest = line.partition(":")
+            sizes[name] = int(rest.split()[0]) // 1024
+    total = sizes.get("MemTotal", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20)
+    return total - sizes.get("MemAvailable", total), total

@@ -1,0 +1,141 @@
+"""The use case that acts: settle, check, record, run, judge and record a plan."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from spark_rl import judging, registry, supervisor
+from spark_rl.launch import continuing, recording
+from spark_rl.launch.attempts import attempt
+from spark_rl.launch.settling import refuse, settle, stamp
+from spark_rl.launch.watching import Limits
+from spark_rl.plan import plan, resolve
+from spark_rl.records import RESTARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_rl.launch.attempts import Ended
+    from spark_rl.launch.watching import View
+    from spark_rl.model import Plan, Request
+    from spark_rl.outcome import Outcome
+    from spark_rl.plan import Facts
+    from spark_rl.records import Run
+
+__all__ = ["Limits", "Start", "exit_code", "settle", "start"]
+
+BACK_OFF_S = 5.0
+"""Time before the first restart; each further one waits twice as long, up to :data:`LONGEST_BACK_OFF_S`."""
+
+LONGEST_BACK_OFF_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What is to be started, and how.
+
+    ``continues`` is the run that another attempt is for, None for a new one; ``total`` are the iterations that the
+    whole run is to have, where the request names only what is left of them, and ``done`` those it goes on from.
+    """
+
+    plan: Plan
+    request: Request
+    facts: Facts
+    limits: Limits = field(default_factory=Limits)
+    max_restarts: int = 0
+    detach: bool = False
+    continues: Run | None = None
+    total: int | None = None
+    done: int = 0
+
+
+def start(
+    what: Start,
+    *,
+    show: Callable[[Run], View],
+    tell: Callable[[str], None],
+    announce: Callable[[Plan], None] = lambda _plan: None,
+) -> Outcome | Run:
+    """Settle, check, record, run, judge and record; a detached run is returned as soon as it has begun.
+
+    Args:
+        what: The plan, the request it was made for, the facts it was made with, and the limits.
+        show: Makes the view of the run.
+        tell: Takes one line for the user.
+        announce: Takes the settled plan before it runs.
+
+    Raises:
+        RequestError: There is no checkpoint to play.
+        CheckError: A finding forbids the start, or the child cannot be started.
+    """
+    refuse(what.plan.findings)
+    what = replace(what, plan=settle(what.plan, what.request, what.facts))
+    announce(what.plan)
+    for finding in what.plan.findings:
+        tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
+    run = recording.begun(what)
+    if what.detach:
+        if not supervisor.detach(lambda: recording.adopt(run)):
+            return registry.load(run.id)
+        run = recording.adopt(run)
+        ended = _conduct(what, run, show)
+        os._exit(exit_code(ended))
+    return _conduct(what, run, show)
+
+
+def _conduct(what: Start, run: Run, show: Callable[[Run], View]) -> Outcome:
+    """Run attempts until one succeeds, or may not be repeated."""
+    view = show(run)
+    try:
+        restarts = 0
+        while True:
+            what = replace(what, plan=stamp(what.plan, _timestamp()))
+            ended = attempt(what, run, view)
+            run = ended.run
+            if not _may_go_on(what, ended, restarts):
+                return recording.finish(what, ended)
+            restarts += 1
+            what = _next(what, run)
+            pause = min(BACK_OFF_S * 2 ** (restarts - 1), LONGEST_BACK_OFF_S)
+            view.say(f"{ended.verdict.message}: restart {restarts} of {what.max_restarts} in {pause:.0f} s")
+            stopped_by = supervisor.pause(pause)
+            if stopped_by is not None:
+                return recording.finish(what, ended.stopped(stopped_by))
+    finally:
+        view.close()
+
+
+def _timestamp() -> str:
+    """Return the name of a run folder as Isaac Lab makes it: local time."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _may_go_on(what: Start, ended: Ended, restarts: int) -> bool:
+    return (
+        what.plan.action == "train"
+        and restarts < what.max_restarts
+        and ended.verdict.state == "failed"
+        and ended.verdict.failure in RESTARTED
+    )
+
+
+def _next(what: Start, run: Run) -> Start:
+    """Return the start of the next attempt: from the newest whole checkpoint, for the iterations that are left."""
+    at = continuing.find(run)
+    total = what.total or run.progress.max_iterations
+    request = continuing.onward(what.request, at, total, run)
+    request, target = resolve(request, what.facts)
+    files = (at.checkpoint,) if at.checkpoint else ()
+    decided = settle(plan(request, what.facts, target, files), request, what.facts)
+    return replace(what, plan=decided, total=total, done=at.done)
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Return the exit code of spark-rl itself: 0, 1, or 128 and the signal that stopped it."""
+    if outcome.state == "interrupted" and outcome.stopped_by is not None:
+        return 128 + outcome.stopped_by
+    return 0 if outcome.state == "succeeded" else 1

@@ -1,0 +1,163 @@
+"""One attempt: start the child, watch it, and say what it came to."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_rl import counting, judging, logs, preload, registry, supervisor
+from spark_rl.errors import CheckError
+from spark_rl.launch.watching import Attending
+from spark_rl.outcome import PlayResult
+from spark_rl.records import Attempt, Progress
+
+if TYPE_CHECKING:
+    from spark_rl.launch import Start
+    from spark_rl.launch.watching import View
+    from spark_rl.logs import Traces
+    from spark_rl.model import Plan
+    from spark_rl.records import Run
+    from spark_rl.supervisor import Exit
+
+RESULT_VARIABLE = "SPARK_RL_RESULT"
+RESULT = "play.json"
+_PUBLISHED = frozenset(("pretrained", "--use_pretrained_checkpoint"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What an attempt came to: the run's record after it, how the child ended, and the judgement."""
+
+    run: Run
+    exit: Exit
+    verdict: judging.Verdict
+    traces: Traces
+    played: PlayResult | None = None
+
+    def stopped(self, number: int) -> Ended:
+        """Return the same, stopped by a signal while waiting for the next attempt."""
+        verdict = judging.Verdict(state="interrupted", message=f"{self.verdict.message}; stopped before the restart")
+        return replace(self, exit=replace(self.exit, stopped_by=number), verdict=verdict)
+
+
+def attempt(what: Start, run: Run, view: View) -> Ended:
+    """Run the plan once and judge it.
+
+    Raises:
+        CheckError: The child cannot be started.
+    """
+    decided = what.plan
+    if ("PYTHONEXE", what.facts.wrapper) in decided.env:
+        preload.write_wrapper(Path(what.facts.wrapper))
+    scale = _scale(what)
+    run = _with_attempt(run, what)
+    watcher = Attending(run, decided, scale, view=view, limits=what.limits)
+    before = logs.traces(decided, video=what.request.video)
+    result = registry.folder(run.id) / RESULT
+    result.unlink(missing_ok=True)
+    ended = _run(what, watcher, result)
+    watcher.close()
+    played = _played(result)
+    new = logs.traces(decided, video=what.request.video).since(before)
+    verdict = judging.judge(_evidence(what, watcher, ended, played, new))
+    return Ended(run=_judged(watcher.run, ended, verdict), exit=ended, verdict=verdict, traces=new, played=played)
+
+
+def _scale(what: Start) -> counting.Scale:
+    """Return what an iteration will be, as far as the task's source and the request tell."""
+    decided, request = what.plan, what.request
+    agent = decided.task.task.agent(decided.library, decided.algorithm)
+    return counting.Scale(
+        library=decided.library,
+        horizon=agent.horizon if agent else None,
+        num_envs=request.num_envs or decided.task.task.num_envs,
+        world_size=_ranks(decided),
+        first=what.done,
+        target=what.total or request.max_iterations or (agent.max_iterations if agent else None),
+    )
+
+
+def _ranks(decided: Plan) -> int:
+    words = [word.partition("=") for word in decided.argv]
+    named = [value for name, _, value in words if name == "--nproc_per_node"]
+    after = [decided.argv[at + 1] for at, word in enumerate(decided.argv[:-1]) if word == "--num_gpus"]
+    return next((int(text) for text in (*named, *after) if text.isdecimal()), 1)
+
+
+def _with_attempt(run: Run, what: Start) -> Run:
+    checkpoint = what.request.checkpoint
+    new = Attempt(
+        argv=what.plan.argv,
+        started_at=time.time(),
+        from_checkpoint=checkpoint,
+        first_iteration=what.done,
+    )
+    progress = Progress(max_iterations=what.total or what.request.max_iterations, iteration=what.done or None)
+    return replace(run, attempts=(*run.attempts, new), progress=progress, state="starting")
+
+
+def _run(what: Start, watcher: Attending, result: Path) -> Exit:
+    decided = what.plan
+    environ = {name: value for name, value in os.environ.items() if name not in decided.env_unset}
+    environ |= dict(decided.env) | {RESULT_VARIABLE: str(result)}
+    try:
+        return supervisor.run(
+            decided.argv, cwd=Path(decided.cwd), environ=environ, watcher=watcher, grace_s=what.limits.grace
+        )
+    except OSError as error:
+        message = f"{decided.argv[0]} cannot be started: {error.strerror}"
+        if str(error.filename) == decided.cwd:
+            message = f"the run's folder {decided.cwd} cannot be used: {error.strerror}"
+        registry.save(replace(watcher.run, state="failed", message=message, ended_at=time.time()))
+        raise CheckError(message, "check the installation: spark-rl doctor") from error
+
+
+def _played(file: Path) -> PlayResult | None:
+    """Return what the play driver wrote, None when it did not get that far."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return PlayResult(**{field.name: values[field.name] for field in fields(PlayResult)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _evidence(
+    what: Start, watcher: Attending, ended: Exit, played: PlayResult | None, new: Traces
+) -> judging.Evidence:
+    progress, decided = watcher.run.progress, what.plan
+    return judging.Evidence(
+        action=decided.action,
+        library=decided.library,
+        exit_status=ended.status,
+        sent=ended.sent,
+        stopped_by=ended.stopped_by,
+        ended_by=ended.ended_by,
+        iteration=progress.iteration,
+        max_iterations=progress.max_iterations,
+        checkpoint_iteration=progress.checkpoint_iteration,
+        checkpoints=tuple(file.path for file in watcher.checkpoints),
+        finished=watcher.finished,
+        output=watcher.witness.lines(),
+        steps_asked=what.request.steps,
+        steps_played=played.steps if played else 0,
+        video_asked=what.request.video,
+        videos=len(new.videos),
+        published_missing=bool(_PUBLISHED & set(decided.argv)) and not logs.has_published(decided),
+    )
+
+
+def _judged(run: Run, ended: Exit, verdict: judging.Verdict) -> Run:
+    *earlier, newest = run.attempts
+    newest = replace(
+        newest,
+        ended_at=time.time(),
+        exit_status=ended.status,
+        state=verdict.state,
+        failure=verdict.failure,
+        message=verdict.message,
+    )
+    return replace(run, attempts=(*earlier, newest), message=verdict.message, failure=verdict.failure, hint=verdict.hint)

@@ -1,0 +1,97 @@
+"""Going on with a run: from its newest whole checkpoint to the iterations that were asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_rl import checkpoint_files, checkpoints, counting, logs
+from spark_rl.errors import RequestError
+
+if TYPE_CHECKING:
+    from spark_rl.model import CheckpointFile, Request
+    from spark_rl.records import Attempt, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """Where a run goes on: from ``checkpoint``, which holds ``done`` iterations (None and 0: from the beginning).
+
+    ``damaged`` are the files that were passed over.
+    """
+
+    checkpoint: CheckpointFile | None = None
+    done: int = 0
+    damaged: tuple[str, ...] = ()
+
+
+def find(run: Run) -> Continuation:
+    """Return the most trained checkpoint of all attempts of a run that is whole."""
+    candidates = sorted(_saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
+    damaged = []
+    for done, file in candidates:
+        if checkpoint_files.is_whole(Path(file.path)):
+            return Continuation(checkpoint=file, done=done, damaged=tuple(damaged))
+        damaged.append(file.path)
+    return Continuation(damaged=tuple(damaged))
+
+
+def scale_of(run: Run, attempt: Attempt) -> counting.Scale:
+    """Return what an iteration of an attempt is, from what it dumped."""
+    params = logs.read_params(Path(attempt.log_dir)) if attempt.log_dir else logs.Params()
+    return counting.Scale(
+        library=run.library,
+        horizon=params.horizon,
+        num_envs=params.num_envs or run.num_envs,
+        first=attempt.first_iteration,
+        target=run.progress.max_iterations,
+    )
+
+
+def _saved(run: Run) -> list[tuple[int, CheckpointFile]]:
+    found = []
+    for attempt in run.attempts:
+        if attempt.log_dir is None:
+            continue
+        scale = scale_of(run, attempt)
+        for file in logs.list_run(Path(attempt.log_dir), run.library):
+            done = holds(file, run, scale)
+            if done is not None:
+                found.append((done, file))
+    return found
+
+
+def holds(file: CheckpointFile, run: Run, scale: counting.Scale) -> int | None:
+    """Return the iterations that a checkpoint holds, None where its name does not tell."""
+    number = checkpoints.number(file, run.library)
+    if number is not None:
+        return counting.saved(number, scale)
+    final = checkpoints.FINAL.get(run.library)
+    return run.progress.max_iterations if final is not None and final.fullmatch(file.name) else None
+
+
+def onward(request: Request, at: Continuation, total: int | None, run: Run) -> Request:
+    """Return the request for what is left of a run.
+
+    rl_games counts on to an absolute number of epochs; the others are given the number that is left.
+
+    Raises:
+        RequestError: Nothing is left, or it is not known how much.
+    """
+    if total is None:
+        raise RequestError(
+            f"run {run.id} does not say how many iterations it was to have", "name them: --max-iterations N"
+        )
+    left = total - at.done
+    if left <= 0 or (run.state == "succeeded" and (run.progress.iteration or 0) >= total):
+        raise RequestError(
+            f"run {run.id} has all of its {total} iterations", f"train on with --max-iterations {2 * total}"
+        )
+    return replace(
+        request,
+        checkpoint=at.checkpoint.path if at.checkpoint else None,
+        resume=False,
+        load_run=None,
+        max_iterations=total if run.library == "rl_games" else left,
+    )

@@ -1,0 +1,84 @@
+"""The record of a run at its beginning and at its end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from spark_rl import documents, registry
+from spark_rl.outcome import Outcome
+
+if TYPE_CHECKING:
+    from spark_rl.launch import Start
+    from spark_rl.launch.attempts import Ended
+    from spark_rl.records import Run
+
+
+def begun(what: Start) -> Run:
+    """Record the run, or that one more attempt of it begins."""
+    if what.continues is not None:
+        run = replace(what.continues, state="starting", owner=registry.owner_now(), ended_at=None, unattended=False)
+        registry.save(run)
+        return run
+    decided, now = what.plan, time.time()
+
+    def made(run_id: str) -> Run:
+        return Run(
+            id=run_id,
+            action=decided.action,
+            task=decided.task.task.id,
+            library=decided.library,
+            algorithm=decided.algorithm,
+            version=decided.isaaclab.version,
+            cwd=decided.cwd,
+            argv=decided.argv,
+            state="starting",
+            started_at=now,
+            updated_at=now,
+            owner=registry.owner_now(),
+            run_name=what.request.run_name,
+        )
+
+    return registry.create(made, documents.start(decided, what.request, what.facts))
+
+
+def adopt(run: Run) -> Run:
+    """Make this process the one that supervises the run."""
+    run = replace(run, owner=registry.owner_now(), unattended=True)
+    registry.save(run)
+    return run
+
+
+def finish(what: Start, ended: Ended) -> Outcome:
+    """Write the outcome down and return it."""
+    played, verdict = ended.played, ended.verdict
+    videos = tuple(path for _, path in sorted(ended.traces.videos))
+    exported = tuple(sorted(path for _, path in ended.traces.exported))
+    now = time.time()
+    run = replace(
+        ended.run,
+        state=verdict.state,
+        ended_at=now,
+        updated_at=now,
+        videos=videos,
+        exported=exported,
+        mean_return=played.mean_return if played else None,
+        mean_length=played.mean_length if played else None,
+    )
+    registry.save(run)
+    return Outcome(
+        run=run,
+        state=verdict.state,
+        message=verdict.message,
+        hint=verdict.hint,
+        plan=what.plan,
+        exit_status=ended.exit.status,
+        stopped_by=ended.exit.stopped_by,
+        seconds=now - run.attempts[0].started_at,
+        checkpoint=run.progress.checkpoint,
+        log_dir=run.log_dir,
+        videos=videos,
+        exported=exported,
+        played=played,
+    )

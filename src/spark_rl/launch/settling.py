@@ -1,0 +1,95 @@
+"""What only the moment of the start can decide: where assets come from, and what the run's folder is called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_rl import assets, network
+from spark_rl.errors import CheckError, RequestError
+from spark_rl.model import Finding
+
+if TYPE_CHECKING:
+    from spark_rl.model import Plan, Request
+    from spark_rl.plan import Facts
+
+_STAMPED = frozenset(("rsl_rl", "rl_games", "skrl"))
+"""Libraries whose run folder Isaac Lab 3 names by ``--run_timestamp``."""
+
+
+def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
+    """Decide where assets come from.
+
+    Raises:
+        CheckError: NVIDIA's asset host does not answer and nothing else can serve this task.
+    """
+    decided = _checked_assets(decided, facts)
+    if request.assets != "auto" or _has_own_assets(decided, facts):
+        return decided
+    if network.answers():
+        return _because_assets(decided, "NVIDIA's host, which answers")
+    if decided.isaaclab.generation >= 3 and assets.covers(decided.task.task.id):
+        note = Finding(
+            code="assets-embedded",
+            level="note",
+            message="NVIDIA's asset host does not answer: spark-rl's own simple model is used (not NVIDIA's model)",
+        )
+        env = tuple(sorted((*decided.env, ("ISAACSIM_ASSET_ROOT", facts.embedded))))
+        decided = _because_assets(decided, "those of spark-rl: NVIDIA's host does not answer")
+        return replace(decided, env=env, findings=(*decided.findings, note))
+    raise CheckError(
+        f"NVIDIA's asset host cannot be reached (limit {network.TIMEOUT_S:.0f} s), and {decided.task.task.id} needs it",
+        "use --assets PATH with a local copy; --assets nvidia starts without asking",
+    )
+
+
+def stamp(decided: Plan, name: str) -> Plan:
+    """Give the run folder its name, where Isaac Lab takes one: two runs of one second do not share it then."""
+    alone = "train_multigpu" not in decided.argv and "--distributed" not in decided.argv
+    own = any(word.partition("=")[0] == "--run_timestamp" for word in decided.argv)
+    if decided.action != "train" or decided.isaaclab.generation < 3 or decided.library not in _STAMPED or own:
+        return decided
+    if not alone:
+        return decided
+    at = decided.argv.index("--task")
+    return replace(decided, argv=(*decided.argv[:at], f"--run_timestamp={name}", *decided.argv[at:]))
+
+
+def refuse(findings: tuple[Finding, ...]) -> None:
+    """Stop at the first finding that forbids the start.
+
+    Raises:
+        RequestError: There is no checkpoint to play.
+        CheckError: This machine cannot run it.
+    """
+    for finding in findings:
+        if finding.level == "error":
+            kind = RequestError if finding.code == "checkpoint-missing" else CheckError
+            raise kind(finding.message, finding.hint)
+
+
+def _because_assets(decided: Plan, why: str) -> Plan:
+    reasons = tuple((name, why if name == "assets" else text) for name, text in decided.reasons)
+    return replace(decided, reasons=reasons)
+
+
+def _checked_assets(decided: Plan, facts: Facts) -> Plan:
+    """Return the plan, with a warning of a local asset root that holds nothing; Isaac Lab would find out much later."""
+    inherited = None if "ISAACSIM_ASSET_ROOT" in decided.env_unset else facts.host.variable("ISAACSIM_ASSET_ROOT")
+    root = dict(decided.env).get("ISAACSIM_ASSET_ROOT", inherited)
+    if decided.isaaclab.generation < 3 or root is None or "://" in root or Path(root, "Isaac").is_dir():
+        return decided
+    empty = Finding(
+        code="assets-empty",
+        level="warning",
+        message=f"the asset root {root} has no folder Isaac",
+        hint="name the folder that holds Isaac/IsaacLab",
+    )
+    return replace(decided, findings=(*decided.findings, empty))
+
+
+def _has_own_assets(decided: Plan, facts: Facts) -> bool:
+    if decided.isaaclab.generation < 3:
+        return any("asset_root" in word for word in decided.argv)
+    return facts.host.variable("ISAACSIM_ASSET_ROOT") is not None

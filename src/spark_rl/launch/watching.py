@@ -1,0 +1,262 @@
+"""Watching one attempt: what it prints and writes becomes progress, evidence and the record on disk."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from spark_rl import checkpoints, counting, dialects, gauges, judging, logs, registry, supervisor
+from spark_rl.intake import Intake
+from spark_rl.transcripts import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_rl.model import CheckpointFile, Plan
+    from spark_rl.dialects import Event
+    from spark_rl.records import Phase, Progress, Run
+    from spark_rl.supervisor import Ending
+
+LOOK_S = 4.0
+"""Time between two looks at the run folder."""
+
+SAVE_S = 2.0
+"""Time between two writes of the record."""
+
+HANG_S = 60.0
+"""Time for a trainer to leave after its last iteration is saved."""
+
+
+class View(Protocol):
+    """Shows a run while it goes."""
+
+    def update(self, run: Run, at: float) -> None:
+        """Take the run as it is ``at`` seconds after this attempt began."""
+
+    def output(self, chunk: bytes) -> None:
+        """Take what the child printed."""
+
+    def say(self, line: str) -> None:
+        """Take a line for the user."""
+
+    def close(self) -> None:
+        """Stop showing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run is ended from outside; seconds.
+
+    ``stall`` is the longest time without a new iteration (None: no limit), ``hang`` the time to leave after the end,
+    ``grace`` the time between two rungs of the stop ladder.
+    """
+
+    stall: float | None = None
+    hang: float = HANG_S
+    grace: float = supervisor.GRACE_S
+
+
+class Attending(supervisor.Watcher):
+    """Watches one attempt of a run and keeps its record."""
+
+    def __init__(
+        self,
+        run: Run,
+        plan: Plan,
+        scale: counting.Scale,
+        *,
+        view: View,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.run = run
+        self.plan = plan
+        self.scale = scale
+        self.view = view
+        self.limits = limits
+        self.clock = clock
+        self.intake = Intake()
+        self.witness = judging.Witness()
+        self.finished = False
+        self.checkpoints: tuple[CheckpointFile, ...] = ()
+        self._dialect = dialects.read(plan.library, plan.isaaclab.generation)
+        self._before = logs.run_folders(Path(plan.cwd), plan.library)
+        self._printed = logs.Printed()
+        self._folder: Path | None = None
+        self._gauge = gauges.Gauge()
+        self._transcript = Transcript(registry.folder(run.id) / registry.OUTPUT)
+        self._began = self._moved = self._phase_began = clock()
+        self._ended_at: float | None = None
+        self._paced: tuple[float, int] | None = None
+        self._looked = self._saved = float("-inf")
+
+    # --- what the supervisor tells
+
+    def started(self, _pid: int) -> None:
+        """Tell that the child runs."""
+        self._change(state="running")
+        self._save()
+
+    def output(self, chunk: bytes) -> None:
+        """Keep what the child printed; it is read at the next tick."""
+        self._transcript.write(chunk)
+        self.view.output(chunk)
+        self.intake.add(chunk)
+
+    def tick(self) -> Ending | None:
+        """Read, look, write and show; say whether the run must be ended."""
+        now = self.clock()
+        self._read(self.intake.lines(), now)
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            self._look()
+        if now - self._saved >= SAVE_S:
+            self._save()
+        self.view.update(self.run, now - self._began)
+        return self._overdue(now)
+
+    def signalled(self, name: str) -> None:
+        """Tell that the run is being stopped."""
+        self.view.say(f"stopping: sent {name.removeprefix('SIG')} to the run")
+
+    def hung_up(self) -> None:
+        """Go on without a terminal."""
+        self._change(unattended=True)
+        self.view.close()
+        self._save()
+
+    def close(self) -> None:
+        """Read and look for the last time."""
+        now = self.clock()
+        self._read(self.intake.last(), now)
+        self._look()
+        self._transcript.close()
+
+    # --- what it prints
+
+    def _read(self, lines: list[str], now: float) -> None:
+        for line in lines:
+            self.witness.feed(line)
+            event = self._dialect(line)
+            if event is not None:
+                self._take(event, now)
+
+    def _take(self, event: Event, now: float) -> None:
+        before = self.run.progress
+        progress = counting.fold(before, event, self.scale)
+        if progress.iteration != before.iteration:
+            self._moved = now
+            progress = self._timed(progress, now)
+            progress = self._entered(progress, "training", now)
+        if event.phase is not None:
+            progress = self._entered(progress, event.phase, now)
+        if event.finished:
+            self.finished = True
+            progress = self._entered(progress, "closing", now)
+        self._printed = self._printed.joined(root=event.log_root, run=event.run_folder)
+        self._progress(progress)
+
+    def _timed(self, progress: Progress, now: float) -> Progress:
+        """Measure the speed; the first iteration counts from where training began, compilation and all, so not it."""
+        if self._paced is not None:
+            progress = counting.paced(progress, self._paced, now, self.scale)
+        self._paced = (now, progress.iteration or 0)
+        return progress
+
+    def _entered(self, progress: Progress, phase: Phase, now: float) -> Progress:
+        entered = counting.entered(progress, phase, now - self._phase_began)
+        if entered is not progress:
+            self._phase_began = now
+        return entered
+
+    # --- what it leaves on disk
+
+    def _look(self) -> None:
+        """Look at the run folder: its configuration, checkpoints and curves; and at the machine."""
+        if self._folder is None:
+            self._find_folder()
+        if self._folder is not None:
+            self._look_at_checkpoints(self._folder)
+        reading = self._gauge.read()
+        self._progress(
+            replace(
+                self.run.progress,
+                gpu_percent=reading.gpu_percent,
+                memory_used_mib=reading.memory_used_mib,
+                memory_total_mib=reading.memory_total_mib,
+            )
+        )
+
+    def _find_folder(self) -> None:
+        found = logs.locate(Path(self.plan.cwd), self.plan.library, self._printed, self._before)
+        if found is None:
+            return
+        self._folder = found
+        self._attempt(log_dir=str(found))
+        known = logs.read_params(found)
+        self.scale = replace(
+            self.scale,
+            horizon=known.horizon or self.scale.horizon,
+            num_envs=known.num_envs or self.scale.num_envs,
+        )
+        self._change(num_envs=self.scale.num_envs)
+        self._progress(replace(self.run.progress, log_dir=str(found)))
+
+    def _look_at_checkpoints(self, folder: Path) -> None:
+        self.checkpoints = logs.list_run(folder, self.plan.library)
+        choice = checkpoints.latest(self.checkpoints, self.plan.library)
+        newest = choice.file if choice else None
+        if newest is None or newest.path == self.run.progress.checkpoint:
+            return
+        saved = self.saved(newest)
+        self._attempt(checkpoint=newest.path)
+        self._progress(replace(self.run.progress, checkpoint=newest.path, checkpoint_iteration=saved))
+
+    def saved(self, file: CheckpointFile) -> int | None:
+        """Return the iterations that a checkpoint of this attempt saves, None where that cannot be told."""
+        count = checkpoints.number(file, self.plan.library)
+        if count is not None:
+            return counting.saved(count, self.scale)
+        final = checkpoints.FINAL.get(self.plan.library)
+        return self.run.progress.max_iterations if final is not None and final.fullmatch(file.name) else None
+
+    # --- when it must end
+
+    def _overdue(self, now: float) -> Ending | None:
+        if self._complete():
+            self._ended_at = now if self._ended_at is None else self._ended_at
+            return "hang" if now - self._ended_at >= self.limits.hang else None
+        limit = self.limits.stall
+        return "stall" if limit is not None and now - self._moved >= limit else None
+
+    def _complete(self) -> bool:
+        """Say whether everything that was asked for is done and saved."""
+        progress = self.run.progress
+        if self.finished:
+            return True
+        if progress.iteration is None or progress.max_iterations is None:
+            return False
+        return progress.iteration >= progress.max_iterations and (progress.checkpoint_iteration or -1) + 1 >= (
+            progress.max_iterations
+        )
+
+    # --- the record
+
+    def _progress(self, progress: Progress) -> None:
+        if progress is not self.run.progress:
+            self.run = replace(self.run, progress=progress)
+            self._attempt(iteration=progress.iteration)
+
+    def _attempt(self, **changes: object) -> None:
+        *earlier, newest = self.run.attempts
+        self.run = replace(self.run, attempts=(*earlier, replace(newest, **changes)))
+
+    def _change(self, **changes: object) -> None:
+        self.run = replace(self.run, **changes)
+
+    def _save(self) -> None:
+        self._saved = self.clock()
+        self.run = replace(self.run, updated_at=time.time())
+        registry.save(self.run)

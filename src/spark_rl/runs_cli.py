@@ -1,0 +1,134 @@
+"""The commands of ``spark-rl runs``: what was started here, how far it is, and how to go on."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spark_rl.errors import RequestError
+
+app = typer.Typer(
+    name="runs",
+    help="The runs that were started here: list, look, compare, stop, go on.",
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Number of a run, its name, its folder, or latest.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two lines where there is no terminal.")]
+
+
+@app.command("list")
+def list_runs(
+    *,
+    task: Annotated[str | None, typer.Option("--task", help="Only runs of tasks with this in their name.")] = None,
+    library: Annotated[str | None, typer.Option("--library", "--rl-library", help="Only runs of this library.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only runs in this state: running, failed, ...")] = None,
+    action: Annotated[str, typer.Option(help="train, play or all.")] = "train",
+    since: Annotated[str | None, typer.Option(help="Only runs started since: 3h, 2d.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only so many.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the runs, the newest first."""
+    from spark_rl import render, runs
+
+    filters = {"task": task, "library": library, "state": state, "action": action, "since": since, "limit": limit}
+    render.runs(runs.select(**filters), as_json=as_json)
+
+
+@app.command()
+def show(run: RunName, *, as_json: Json = False) -> None:
+    """Show all that is known of a run."""
+    from spark_rl import render, runs
+
+    render.run(runs.get(run), runs.beginning(run), as_json=as_json)
+
+
+@app.command()
+def path(
+    run: RunName,
+    *,
+    log_dir: Annotated[bool, typer.Option("--log-dir", help="Isaac Lab's run folder.")] = False,
+    checkpoint: Annotated[bool, typer.Option("--checkpoint", help="Its newest whole checkpoint.")] = False,
+    output: Annotated[bool, typer.Option("--output", help="The file with all that it printed.")] = False,
+) -> None:
+    """Print where a run keeps its own."""
+    from spark_rl import render, runs
+
+    wanted = "log_dir" if log_dir else "checkpoint" if checkpoint else "output" if output else "folder"
+    render.out(runs.path(run, wanted))
+
+
+@app.command()
+def log(
+    run: RunName,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while it runs.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines.")] = None,
+) -> None:
+    """Print what a run printed."""
+    from spark_rl import render, runs
+
+    for chunk in runs.log(run, follow=follow, tail=tail):
+        render.raw(chunk)
+
+
+@app.command()
+def plot(
+    run: RunName,
+    tag: Annotated[str | None, typer.Argument(help="What to plot; the reward when left out.")] = None,
+    *,
+    png: Annotated[Path | None, typer.Option(help="Write a picture instead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Plot a curve of a run."""
+    from spark_rl import render, runs
+
+    render.curves(runs.curve(run, tag), png=png, as_json=as_json)
+
+
+@app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two runs or more.")],
+    *,
+    threshold: Annotated[float | None, typer.Option(help="Reward whose env steps are compared.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the curves as a picture.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare runs: one table, and their curves."""
+    from spark_rl import render, runs
+
+    render.comparison(runs.compare(names, threshold), png=png, as_json=as_json)
+
+
+@app.command()
+def stop(run: RunName, *, as_json: Json = False) -> None:
+    """Stop a run as Ctrl-C would, and wait for its end."""
+    from spark_rl import render, runs
+
+    render.stopped(runs.stop(run, tell=render.talk), as_json=as_json)
+
+
+@app.command()
+def attach(run: RunName, *, every: Every = 30.0) -> None:
+    """Watch a run that goes on elsewhere; Ctrl-C leaves it running."""
+    from spark_rl import render, runs
+
+    raise typer.Exit(render.attached(runs.follow(run), every=every))
+
+
+@app.command()
+def rm(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs whose records go.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget runs: their records and output. Isaac Lab's folders, with the checkpoints, stay."""
+    from spark_rl import render, runs
+
+    chosen = runs.removable(names)
+    if not yes and not render.confirmed(f"forget {render.named(chosen)}?"):
+        raise RequestError("nothing was removed", "--yes does not ask")
+    render.out(f"removed: {', '.join(runs.remove(chosen))}")
