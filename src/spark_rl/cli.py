@@ -50,6 +50,14 @@ HostFile = Annotated[
 ]
 
 
+SaveEvery = Annotated[str | None, typer.Option(help="Save a checkpoint every so many iterations: 50, or 10m.")]
+MaxRestarts = Annotated[int, typer.Option(min=0, help="Restarts after a native crash or a stall.")]
+StallTimeout = Annotated[str | None, typer.Option(help="End a run without a new iteration for so long: 30m.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Let it run without this terminal.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Show what Isaac Lab prints instead of the progress.")]
+Every = Annotated[float, typer.Option("--progress-every", help="Seconds between two lines without a terminal.")]
+
+
 @app.callback(invoke_without_command=True)
 def spark_rl(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: FBT002
@@ -81,6 +89,12 @@ def train(
     ] = None,
     distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
     nnodes: Annotated[int, typer.Option("--nnodes", hidden=True)] = 1,
+    save_every: SaveEvery = None,
+    max_restarts: MaxRestarts = 0,
+    stall_timeout: StallTimeout = None,
+    detach: Detach = False,
+    raw: Raw = False,
+    progress_every: Every = 30.0,
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
@@ -107,6 +121,7 @@ def play(
     algorithm: Algorithm = None,
     checkpoint: Checkpoint = None,
     num_envs: NumEnvs = None,
+    run: Annotated[str | None, typer.Option("--run", help="Play this run: its number, name, folder, or latest.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Play so many steps, then report the returns.")] = None,
     headless: Headless = None,
     seed: Seed = None,
@@ -119,24 +134,28 @@ def play(
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
+    raw: Raw = False,
+    progress_every: Every = 30.0,
 ) -> None:
-    """Play a trained policy, by default the latest one of the task."""
+    """Play a trained policy, by default that of the newest run of the task that succeeded."""
     _act("play", ctx, locals())
 
 
 _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
-        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets"),
+        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every"),
     )
 )
 
 
 def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
-    from spark_rl import documents, prepare, render, requests, settings
+    from spark_rl import prepare, requests, runs, settings
 
     _check_values(given)
     cwd = _here()
+    if given.get("run"):
+        given |= {"task": given["task"] or runs.get(given["run"]).task}
     request = requests.build(
         action,
         {name: value for name, value in given.items() if name in _REQUEST_FLAGS},
@@ -148,17 +167,38 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         cwd=cwd,
     )
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
-    decided = prepare.decide(request, facts)
+    run = None
+    if action == "train" and request.resume:
+        run = runs.newest(*prepare.meant(request, facts))
+        request = runs.merged(run, request) if run else request
+    carry_out(request, facts, run, given)
+
+
+def carry_out(request: Any, facts: Any, run: Any, given: dict[str, Any]) -> None:
+    """Plan a request, or what is left of a run, and carry it out or show it."""
+    from spark_rl import documents, launch, prepare, render
+
+    if run is None:
+        what = launch.Start(plan=prepare.decide(request, facts), request=request, facts=facts)
+    else:
+        what = launch.resumed(run, request, facts, request.max_iterations)
     prepare.remember(facts)
     as_json = given["as_json"]
     if given["dry_run"]:
-        render.document(documents.plan(decided)) if as_json else render.plan(decided)
+        render.document(documents.plan(what.plan)) if as_json else render.plan(what.plan)
         return
-    from spark_rl import launch
-
-    outcome = launch.start(decided, request, facts, output=2, tell=render.talk, announce=render.starting)
-    render.document(documents.outcome(outcome)) if as_json else render.outcome(outcome)
-    raise typer.Exit(launch.exit_code(outcome))
+    what = launch.limited(
+        what,
+        stall=given.get("stall_timeout"),
+        max_restarts=given.get("max_restarts", 0),
+        detach=given.get("detach", False),
+    )
+    show = render.viewer(raw=given["raw"], every=given["progress_every"])
+    ended = launch.start(what, show=show, tell=render.talk, announce=render.starting)
+    if isinstance(ended, launch.Outcome):
+        render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
+        raise typer.Exit(launch.exit_code(ended))
+    render.detached(ended, as_json=as_json)
 
 
 def _here() -> Path:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spark_rl.model import Finding, Host, Installation, Plan, Request, Settings
     from spark_rl.outcome import Outcome
     from spark_rl.plan import Facts
+    from spark_rl.records import Run
 
 Document = dict[str, Any]
 
@@ -58,6 +59,30 @@ def outcome(value: Outcome) -> Document:
         "exported": list(value.exported),
         "played": asdict(value.played) if value.played else None,
         "plan": plan(value.plan),
+    }
+
+
+def runs(values: Iterable[Run]) -> Document:
+    """Return runs as ``spark-rl/runs/1``."""
+    return {"schema": "spark-rl/runs/1", "runs": [run(value) for value in values]}
+
+
+def run(value: Run) -> Document:
+    """Return what ``runs list`` tells of a run."""
+    progress = value.progress
+    return {
+        "id": value.id,
+        "task": value.task,
+        "library": value.library,
+        "algorithm": value.algorithm,
+        "state": value.state,
+        "iteration": progress.iteration,
+        "max_iterations": progress.max_iterations,
+        "reward": progress.reward,
+        "started_at": value.started_at,
+        "log_dir": value.log_dir,
+        "checkpoint": progress.checkpoint,
+        "argv": list(value.argv),
     }
 
 

@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+from spark_rl.errors import RequestError
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)")
+
+
+def seconds(text: str, what: str) -> float:
+    """Return a duration such as ``90s``, ``30m``, ``2h`` or ``1d`` in seconds.
+
+    Raises:
+        RequestError: It is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise RequestError(f"{what} must be a time, not {text!r}", f"for example {what} 30m")
+    return float(match[1]) * _UNITS[match[2]]
+
 
 def span(seconds: float) -> str:
     """Return a duration in its two largest units: ``4.2 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""

@@ -203,7 +203,8 @@ class Request:
 
     ``options`` are command-line words of the target script that spark-rl has no option for, ``overrides`` the
     KEY=VALUE words and ``passthrough`` what followed ``--``, all in the order given. ``gpus`` is a number or ``all``,
-    ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of iterations.
+    ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of
+    iterations or a time such as ``10m``.
     """
 
     action: Action
@@ -221,7 +222,7 @@ class Request:
     checkpoint: str | None = None
     resume: bool = False
     load_run: str | None = None
-    save_every: int | None = None
+    save_every: str | None = None
     gpus: str | None = None
     steps: int | None = None
     assets: str = "auto"

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import assets, catalogues, checks, external, host, installations, names, preload, projects, settings
+from spark_rl import (
+    assets,
+    catalogues,
+    checks,
+    external,
+    host,
+    installations,
+    names,
+    preload,
+    projects,
+    registry,
+    settings,
+)
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
 from spark_rl.plan.policy import REMOTE, run_folder, wanted
@@ -88,7 +100,26 @@ def decide(request: Request, facts: Facts) -> Plan:
         RequestError: The request is wrong for this installation and machine.
     """
     request, target = resolve(request, facts)
+    if request.save_every is not None:
+        facts = replace(facts, pace=_pace(target))
     return plan(request, facts, target, _checkpoints(request, facts, target))
+
+
+def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:
+    """Return the task id, library, algorithm and working directory that a request means.
+
+    Raises:
+        RequestError: The request is wrong for this installation.
+    """
+    request, target = resolve(request, facts)
+    context = Context(request=request, facts=facts, target=target)
+    return target.task.task.id, target.library, target.algorithm, run_folder(context)
+
+
+def _pace(target: Target) -> float | None:
+    """Return the seconds an iteration of this task and library took last time, None where no record tells."""
+    same = (run for run in registry.runs()[0] if (run.task, run.library) == (target.task.task.id, target.library))
+    return next((run.progress.iteration_seconds for run in same if run.progress.iteration_seconds), None)
 
 
 def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:

@@ -11,17 +11,17 @@ import os
 import platform
 import time
 from contextlib import suppress
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
+from spark_rl import frozen
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.records import Owner, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 START, STATE, OUTPUT = "start.json", "state.json", "output.log"
 
@@ -168,7 +168,7 @@ def remove(run_id: str) -> None:
 
 def _read(run_id: str) -> Run:
     with open(f"{root()}/{run_id}/{STATE}", "rb") as file:  # noqa: PTH123 - thousands of them: a Path costs as much again
-        run: Run = _made_of(Run, json.loads(file.read()))
+        run: Run = frozen.made_of(Run, json.loads(file.read()))
     return run
 
 
@@ -208,41 +208,3 @@ def _start_ticks(pid: int) -> int | None:
         state, *rest = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return None if state in (b"Z", b"X") else int(rest[18])
     return None
-
-
-def _made_of(kind: Any, value: Any) -> Any:
-    """Return a frozen value from its JSON form; keys of a newer spark-rl do not count.
-
-    Raises:
-        KeyError: A field without a default is missing.
-        TypeError: A value is of another type.
-    """
-    if is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise TypeError(f"{value!r} is no record")
-        hints, known = _hints(kind)
-        given = {name: _made_of(hints[name], value[name]) for name in known if name in value}
-        return kind(**given)  # type: ignore[operator]
-    origin = get_origin(kind)
-    if origin is tuple:
-        parts = get_args(kind)
-        if not isinstance(value, list):
-            raise TypeError(f"{value!r} is no list")
-        kinds = (parts[0],) * len(value) if parts[-1] is Ellipsis else parts
-        return tuple(_made_of(one, item) for one, item in zip(kinds, value, strict=True))
-    if origin in (Union, UnionType):
-        return None if value is None else _made_of(next(one for one in get_args(kind) if one is not type(None)), value)
-    if origin is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"{value!r} is none of {get_args(kind)}")
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
-@cache
-def _hints(kind: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    return get_type_hints(kind), tuple(field.name for field in fields(kind))

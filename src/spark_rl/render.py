@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from spark_rl import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from spark_rl.catalog import Catalog
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
+    from spark_rl.launch.watching import View
     from spark_rl.model import Finding, Host, Installation, Plan, Settings
     from spark_rl.outcome import Outcome
+    from spark_rl.records import Run
 
 _COLOURS = {"error": "31;1", "warning": "33", "note": "36", "hint": "36", "succeeded": "32;1", "failed": "31;1"}
 
@@ -102,15 +104,55 @@ def starting(value: Plan) -> None:
     talk(f"  {shell(value)}")
 
 
+def viewer(*, raw: bool, every: float, unattended: bool = False) -> Callable[[Run], View]:
+    """Return what makes the view of a run: the child's own output, a live view on a terminal, or plain lines."""
+
+    def made(run: Run) -> View:
+        from spark_rl import live
+
+        if unattended:
+            return live.Silent()
+        if raw:
+            return live.Raw()
+        before = runs_before(run)
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
+            return live.Live(before, f"Ctrl-C stops it · spark-rl runs log {run.id} -f")
+        return live.Plain(every=every, before=before)
+
+    return made
+
+
 def outcome(value: Outcome) -> None:
     """Print what happened."""
-    out(f"{_coloured(value.state, sys.stdout)}: {value.message} after {value.seconds:.0f} s")
+    from spark_rl import durations
+
+    out(f"{_coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {durations.span(value.seconds)}")
+    if value.hint:
+        talk(f"hint: {value.hint}")
     if value.checkpoint:
         out(f"checkpoint: {value.checkpoint}")
-    for video in value.videos:
-        out(f"video: {video}")
+    for file in (*value.videos, *value.exported):
+        out(f"{'video' if file.endswith('.mp4') else 'exported'}: {file}")
     if value.played:
         out(_played(value))
+
+
+def detached(run: Run, *, as_json: bool) -> None:
+    """Say how to get back to a run that goes on without this terminal."""
+    if as_json:
+        document(documents.runs((run,)))
+        return
+    out(f"run {run.id} goes on without this terminal")
+    for verb in ("attach", "log", "stop"):
+        out(f"  spark-rl runs {verb} {run.id}")
+
+
+def runs_before(run: Run) -> dict[str, float]:
+    """Return how long the phases of the newest earlier run of the same task took, in seconds."""
+    from spark_rl import registry
+
+    same = (one for one in registry.runs()[0] if (one.task, one.library) == (run.task, run.library) and one.id != run.id)
+    return next((dict(one.progress.phases) for one in same if one.progress.phases), {})
 
 
 def _played(value: Outcome) -> str:

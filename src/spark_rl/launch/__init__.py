@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spark_rl import judging, registry, supervisor
+from spark_rl import durations, registry, supervisor
 from spark_rl.launch import continuing, recording
 from spark_rl.launch.attempts import attempt
 from spark_rl.launch.settling import refuse, settle, stamp
 from spark_rl.launch.watching import Limits
-from spark_rl.plan import plan, resolve
+from spark_rl.outcome import Outcome
 from spark_rl.records import RESTARTED
 
 if TYPE_CHECKING:
@@ -22,16 +21,18 @@ if TYPE_CHECKING:
     from spark_rl.launch.attempts import Ended
     from spark_rl.launch.watching import View
     from spark_rl.model import Plan, Request
-    from spark_rl.outcome import Outcome
     from spark_rl.plan import Facts
     from spark_rl.records import Run
 
-__all__ = ["Limits", "Start", "exit_code", "settle", "start"]
+__all__ = ["Limits", "Outcome", "Start", "exit_code", "limited", "resumed", "settle", "start"]
 
 BACK_OFF_S = 5.0
 """Time before the first restart; each further one waits twice as long, up to :data:`LONGEST_BACK_OFF_S`."""
 
 LONGEST_BACK_OFF_S = 300.0
+
+STALL_S = 1800.0
+"""Time without a new iteration after which a run that may be restarted counts as stalled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Start:
     """What is to be started, and how.
 
     ``continues`` is the run that another attempt is for, None for a new one; ``total`` are the iterations that the
-    whole run is to have, where the request names only what is left of them, and ``done`` those it goes on from.
+    whole run is to have, and ``done`` those that the ``checkpoint`` it goes on from holds; ``request`` is for all of it.
     """
 
     plan: Plan
@@ -51,6 +52,17 @@ class Start:
     continues: Run | None = None
     total: int | None = None
     done: int = 0
+    checkpoint: str | None = None
+
+
+def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool) -> Start:
+    """Return a start with its limits; whoever wants restarts wants a stall noticed.
+
+    Raises:
+        RequestError: ``stall`` is no time.
+    """
+    seconds = durations.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
+    return replace(what, limits=Limits(stall=seconds), max_restarts=max_restarts, detach=detach)
 
 
 def start(
@@ -124,14 +136,32 @@ def _may_go_on(what: Start, ended: Ended, restarts: int) -> bool:
 
 
 def _next(what: Start, run: Run) -> Start:
-    """Return the start of the next attempt: from the newest whole checkpoint, for the iterations that are left."""
+    """Return the start of the next attempt."""
+    again = resumed(run, what.request, what.facts, what.total)
+    decided = settle(again.plan, what.request, what.facts)
+    return replace(what, plan=decided, total=again.total, done=again.done, checkpoint=again.checkpoint)
+
+
+def resumed(run: Run, request: Request, facts: Facts, total: int | None = None) -> Start:
+    """Return what goes on with a run from its newest whole checkpoint, for the iterations that are left of ``total``.
+
+    ``total`` is by default what the run was to have.
+
+    Raises:
+        RequestError: Nothing is left to do, or the request has become wrong.
+    """
     at = continuing.find(run)
-    total = what.total or run.progress.max_iterations
-    request = continuing.onward(what.request, at, total, run)
-    request, target = resolve(request, what.facts)
-    files = (at.checkpoint,) if at.checkpoint else ()
-    decided = settle(plan(request, what.facts, target, files), request, what.facts)
-    return replace(what, plan=decided, total=total, done=at.done)
+    total = total or run.progress.max_iterations
+    onward = continuing.onward(request, at, total, run)
+    return Start(
+        plan=continuing.planned(onward, facts, at, run),
+        request=request,
+        facts=facts,
+        continues=run,
+        total=total,
+        done=at.done,
+        checkpoint=at.checkpoint.path if at.checkpoint else None,
+    )
 
 
 def exit_code(outcome: Outcome) -> int:

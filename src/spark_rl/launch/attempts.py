@@ -89,15 +89,20 @@ def _ranks(decided: Plan) -> int:
 
 
 def _with_attempt(run: Run, what: Start) -> Run:
-    checkpoint = what.request.checkpoint
     new = Attempt(
         argv=what.plan.argv,
         started_at=time.time(),
-        from_checkpoint=checkpoint,
+        from_checkpoint=what.checkpoint or what.request.checkpoint,
         first_iteration=what.done,
     )
-    progress = Progress(max_iterations=what.total or what.request.max_iterations, iteration=what.done or None)
-    return replace(run, attempts=(*run.attempts, new), progress=progress, state="starting")
+    progress = Progress(
+        max_iterations=_scale(what).target,
+        iteration=what.done or None,
+        checkpoint=what.checkpoint,
+        checkpoint_iteration=what.done if what.checkpoint else None,
+    )
+    weights = run.weights_only or (what.checkpoint is not None and run.library == "skrl")
+    return replace(run, attempts=(*run.attempts, new), progress=progress, state="starting", weights_only=weights)
 
 
 def _run(what: Start, watcher: Attending, result: Path) -> Exit:

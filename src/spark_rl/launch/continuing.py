@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from spark_rl import checkpoint_files, checkpoints, counting, logs
 from spark_rl.errors import RequestError
+from spark_rl.model import Finding
+from spark_rl.plan import plan, resolve
 
 if TYPE_CHECKING:
-    from spark_rl.model import CheckpointFile, Request
+    from spark_rl.model import CheckpointFile, Plan, Request
+    from spark_rl.plan import Facts
     from spark_rl.records import Attempt, Run
 
 
@@ -95,3 +98,26 @@ def onward(request: Request, at: Continuation, total: int | None, run: Run) -> R
         load_run=None,
         max_iterations=total if run.library == "rl_games" else left,
     )
+
+
+def planned(request: Request, facts: Facts, at: Continuation, run: Run) -> Plan:
+    """Return the plan of a request that goes on with a run, with what cannot be carried over said plainly."""
+    request, target = resolve(request, facts)
+    decided = plan(request, facts, target, (at.checkpoint,) if at.checkpoint else ())
+    return replace(decided, findings=(*decided.findings, *_losses(at, run)))
+
+
+def _losses(at: Continuation, run: Run) -> tuple[Finding, ...]:
+    found = [
+        Finding(code="checkpoint-damaged", level="warning", message=f"{path} is incomplete and passed over")
+        for path in at.damaged
+    ]
+    if at.checkpoint is None:
+        message = f"run {run.id} has no whole checkpoint: it starts again from the beginning"
+        found.append(Finding(code="resume-from-nothing", level="warning", message=message))
+    elif run.library == "sb3" and any(
+        logs.read_params(Path(attempt.log_dir)).normalizes for attempt in run.attempts if attempt.log_dir
+    ):
+        message = "sb3 does not keep its running statistics of observations with a checkpoint: they start anew"
+        found.append(Finding(code="sb3-normalization", level="warning", message=message))
+    return tuple(found)

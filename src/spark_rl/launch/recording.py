@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from spark_rl import documents, registry
 from spark_rl.outcome import Outcome
+from spark_rl.records import Run
 
 if TYPE_CHECKING:
     from spark_rl.launch import Start
     from spark_rl.launch.attempts import Ended
-    from spark_rl.records import Run
 
 
 def begun(what: Start) -> Run:

@@ -32,7 +32,8 @@ class Facts:
     """Everything a plan depends on besides the request.
 
     ``chosen`` says why this installation is used. ``driver``, ``wrapper`` and ``embedded`` are the paths of spark-rl's
-    own play driver, Python wrapper and asset folder.
+    own play driver, Python wrapper and asset folder. ``pace`` is how many seconds an iteration of this task took last
+    time, None where nobody knows.
     """
 
     installation: Installation
@@ -45,6 +46,7 @@ class Facts:
     embedded: str
     active: tuple[ActiveEnvironment, ...] = ()
     projects: tuple[Project, ...] = ()
+    pace: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,11 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from spark_rl import durations
 from spark_rl.counting import SAVE_KEYS
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
-from spark_rl.plan.parts import NOTHING, Part, because, join
+from spark_rl.plan.parts import NOTHING, Part, because, join, whole_number
 
 if TYPE_CHECKING:
     from spark_rl.checkpoints import Choice
@@ -208,6 +209,10 @@ _SAME_FOLDER = Finding(
 )
 
 
+UNKNOWN_PACE_S = 5.0
+"""Seconds an iteration is taken to last while nobody knows: rather too many checkpoints than too few."""
+
+
 def saving(context: Context) -> Part:
     """Set how often the library saves a checkpoint.
 
@@ -217,24 +222,40 @@ def saving(context: Context) -> Part:
     request, target = context.request, context.target
     if request.save_every is None or request.action != "train":
         return NOTHING
-    reason = because("save_every", f"a checkpoint every {_iterations(request.save_every)}, asked for")
+    count = _interval(context)
+    reason = because("save_every", f"a checkpoint every {_iterations(count)}{_from_time(context)}")
     key = SAVE_KEYS.get(target.library)
     if key is None:
         return Part(reasons=reason)
     if target.override(key) is not None:
         raise RequestError(f"--save-every and {key} both set how often {target.library} saves", "leave one of them out")
-    return Part(
-        overrides=(f"{key}={request.save_every * (_horizon(context) if target.library == 'skrl' else 1)}",),
-        reasons=reason,
-    )
+    unit = _horizon(context) if target.library == "skrl" else 1
+    return Part(overrides=(f"{key}={count * unit}",), reasons=reason)
 
 
 def saver(context: Context) -> tuple[str, ...]:
     """Return the words that start sb3's training behind spark-rl's own driver: its scripts fix how often they save."""
-    every, target = context.request.save_every, context.target
-    if every is None or context.request.action != "train" or target.library in SAVE_KEYS:
+    if context.request.save_every is None or context.request.action != "train" or context.target.library in SAVE_KEYS:
         return ()
-    return (str(PurePath(context.facts.driver).with_name("saving.py")), "--every", str(every * _horizon(context)), "--")
+    every = _interval(context) * _horizon(context)
+    return (str(PurePath(context.facts.driver).with_name("saving.py")), "--every", str(every), "--")
+
+
+def _interval(context: Context) -> int:
+    """Return the iterations between two checkpoints."""
+    text = context.request.save_every or ""
+    if text.isdecimal():
+        return whole_number(text, "--save-every")
+    return max(1, round(durations.seconds(text, "--save-every") / (context.facts.pace or UNKNOWN_PACE_S)))
+
+
+def _from_time(context: Context) -> str:
+    text, pace = context.request.save_every or "", context.facts.pace
+    if text.isdecimal():
+        return ""
+    if pace is None:
+        return f": {text}, if an iteration takes {UNKNOWN_PACE_S:.0f} s (no earlier run here tells)"
+    return f": {text}, an iteration having taken {durations.span(pace)} last time"
 
 
 def _horizon(context: Context) -> int:
