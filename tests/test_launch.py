@@ -270,6 +270,7 @@ def test_an_old_checkpoint_does_not_count_and_a_new_one_counts_whatever_its_date
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = Prepared(tmp_path, monkeypatch, answers=True)
+    monkeypatch.setenv("FAKE_TRAINER", "past")
     first, _ = prepared.start()
     assert first.state == "succeeded"
     assert Path(str(first.checkpoint)).stat().st_mtime < 2_000_000

@@ -54,7 +54,7 @@ class Notes:
 
     def sweep(self) -> None:
         """End what a test that failed has left running."""
-        for file in self.folder.iterdir():
+        for file in filter(Path.is_file, self.folder.iterdir()):
             text = file.read_text(encoding="utf-8")
             pid = json.loads(text)["pid"] if file.name == "started" else text
             if file.name in ("started", "grandchild", "keeper") and is_running(int(pid)):

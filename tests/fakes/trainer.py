@@ -1,9 +1,30 @@
 """A trainer that behaves, and misbehaves on request; it needs nothing but Python.
 
 Called as Isaac Lab's entry would be, in any version's spelling. ``FAKE_TRAINER`` holds words that say what to do, and
-``FAKE_NOTES`` a folder where it writes down what it saw:
+``FAKE_NOTES`` a folder where it writes down what it saw. Without words it trains 150 iterations: it says what the RL
+library says and leaves what that leaves (fakes/voices.py), resumes from ``--checkpoint`` by the library's own rule, and
+obeys ``--max_iterations``, ``--num_envs`` and a save interval among the overrides.
 
-``train``      print a few lines and leave checkpoints in the library's layout; ``video`` and ``empty-video`` add one
+``iterations=N``  when the command line does not say; ``pace=SECONDS`` sleeps before each, ``save=N`` saves every N
+``version=2.1``   speak as that version does (else 2.3.2 or 3.0.0, by the spelling of the command line)
+``silent``        train and say nothing; ``stubborn`` ignore INT and TERM
+``video``, ``empty-video``  leave a video too; ``past`` dates the checkpoints back to 1970
+``flood=BYTES``, ``longline=BYTES``, ``latin1``  print so much, so long a line, bytes that are not UTF-8, then train
+``hang-at-end``   say that all is done and never end
+
+At an iteration of the library's own count, when it is told and saved (0: before the first):
+
+``die-at=N``      SIGKILL; ``segv-at=N`` SIGSEGV
+``stall-at=N``    silence for ever
+``crash-at=N``    a traceback, ends with 1; ``zero-after-traceback=N`` ends with 0 (without a number: half-way)
+``oom-at=N``      torch's words of a full GPU, ends with 1
+``nan-at=N``      a reward of NaN, then rsl_rl's error, ends with 1
+``truncate=N``    cut the newest checkpoint in half, then SIGKILL (without a number: half-way)
+
+``K:WORD`` is a word for the K-th start only, of those that share FAKE_NOTES.
+
+In place of training:
+
 ``crash``      print a traceback and end with 1
 ``nothing``    end with 0 and leave nothing behind
 ``flood``      print a megabyte on stdout and on stderr before anything else
@@ -19,26 +40,26 @@ Started through spark-rl's play driver it reports steps: all that were asked for
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
-LAYOUTS = {
-    "rsl_rl": ("model_0.pt", "model_149.pt"),
-    "rl_games": ("nn/last_cartpole_ep_100_rew_12.pth", "nn/cartpole.pth"),
-    "skrl": ("checkpoints/agent_3200.pt", "checkpoints/best_agent.pt"),
-    "sb3": ("model_1000_steps.zip", "model.zip"),
-}
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fakes import files, voices
+from fakes.voices import VOICES, option
+
+SAVING = ("agent.save_interval", "agent.params.config.save_frequency")
 DEAF = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]; print('deaf', flush=True); signal.pause()"
 
 
 def main(argv: list[str]) -> int:
-    words = os.environ.get("FAKE_TRAINER", "train").split()
+    words = heeded(os.environ.get("FAKE_TRAINER", "train").split())
     heard = listen(words)
     if "family" in words:
         start_grandchild()
@@ -54,7 +75,7 @@ def main(argv: list[str]) -> int:
     if argv[:1] and argv[0].endswith("drivers/play.py"):
         play(argv, words)
     elif "nothing" not in words:
-        train(argv, words)
+        return train(argv, words)
     return 0
 
 
@@ -131,32 +152,157 @@ def flood() -> None:
             stream.flush()
 
 
-def option(argv: list[str], *names: str) -> str | None:
-    return next((after for word, after in pairwise(argv) if word in names), None)
+def heeded(words: list[str]) -> list[str]:
+    """Return the words for this start, without the number before them."""
+    number = 1
+    if "FAKE_NOTES" in os.environ:
+        file = Path(os.environ["FAKE_NOTES"], "starts")
+        number += int(file.read_text(encoding="utf-8")) if file.exists() else 0
+        note("starts", str(number))
+    numbered = [word.partition(":") for word in words]
+    return [rest or which for which, _, rest in numbered if not rest or which == str(number)]
+
+
+def value(words: list[str], name: str) -> str | None:
+    return next((word.partition("=")[2] for word in words if word.startswith(f"{name}=")), None)
 
 
 def library(argv: list[str]) -> str:
-    return option(argv, "--rl_library") or next(name for name in LAYOUTS if f"/{name}/" in " ".join(argv))
+    return option(argv, "--rl_library") or next(name for name in VOICES if f"/{name}/" in " ".join(argv))
 
 
-def train(argv: list[str], words: list[str]) -> None:
-    name = library(argv)
-    run = Path("logs", name, "cartpole_direct", f"2026-01-02_03-04-05_{os.getpid()}")
-    if "play" not in argv:
-        for index, file in enumerate(LAYOUTS[name]):
-            path = run / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("weights", encoding="utf-8")
+def save_interval(argv: list[str], words: list[str]) -> int | None:
+    found = value(words, "save") or option(argv, *SAVING)
+    return int(found) if found else None
+
+
+def train(argv: list[str], words: list[str]) -> int:
+    if "play" in argv:
+        return 0
+    voices.SILENT = "silent" in words
+    if "stubborn" in words:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+    version = value(words, "version") or ("3.0.0" if option(argv, "-m") == "isaaclab" else "2.3.2")
+    voice = VOICES[library(argv)](
+        argv,
+        iterations=int(value(words, "iterations") or 150),
+        save=save_interval(argv, words),
+        generation=int(version[0]),
+        old=version.startswith(("2.0", "2.1")),
+    )
+    noise(words)
+    try:
+        loop(voice, words)
+    except KeyboardInterrupt:
+        voice.interrupted()
+        return 0
+    if "past" in words:
+        for index, path in enumerate(voice.checkpoints()):
             os.utime(path, (1_000_000 + index, 1_000_000 + index))
-        print("[INFO] Logging experiment in directory:", run.parent.resolve())
-        print("Learning iteration 149/150\nMean reward: 3.21\nTraining time: 1.00 seconds")
     if any(word.endswith("video") for word in words):
-        record(run, "" if "empty-video" in words else "frames")
+        record(voice.run, "" if "empty-video" in words else "frames")
+    if "hang-at-end" in words:
+        stall()
+    return 0
+
+
+def noise(words: list[str]) -> None:
+    """Print what no dialect knows."""
+    line = b"[Warning] [omni.hydra] a line that tells nothing of the training at all\n"
+    for _ in range(int(value(words, "flood") or 0) // len(line)):
+        sys.stdout.buffer.write(line)
+    if value(words, "longline"):
+        sys.stdout.buffer.write(b"x" * int(value(words, "longline") or 0) + b"\n")
+    if "latin1" in words:
+        sys.stdout.buffer.write("Geh\xe4use f\xfcr \xff\n".encode("latin-1"))
+    sys.stdout.buffer.flush()
+
+
+def loop(voice: voices.Voice, words: list[str]) -> None:
+    pace = float(value(words, "pace") or 0)
+    voice.begin()
+    misbehave(voice, words, voice.first)
+    for done in range(voice.first + 1, voice.last + 1):
+        time.sleep(pace)
+        nan = value(words, "nan-at") == str(done)
+        voice.iteration(done, float("nan") if nan else voice.reward(done))
+        if nan:
+            text = "The rewards returned by the environment contain NaN values. This usually indicates a bug in the"
+            raise ValueError(f"{text} environment's reward computation.")
+        misbehave(voice, words, done)
+    voice.end()
+
+
+def misbehave(voice: voices.Voice, words: list[str], done: int) -> None:
+    """Do what a word wants at this iteration; the start of a resumed run is nobody's."""
+    half = str((voice.first + voice.last) // 2)
+    for word in words:
+        name, _, at = word.partition("=")
+        act = ACTS.get(name)
+        first = done == voice.first
+        if act and (at or half) == ("0" if first else str(done)):
+            act(voice)
+
+
+def stall(_voice: voices.Voice | None = None) -> None:
+    while True:
+        signal.pause()
+
+
+def segfault(_voice: voices.Voice) -> None:
+    faulthandler.enable()
+    os.kill(os.getpid(), signal.SIGSEGV)
+    stall()
+
+
+def die(_voice: voices.Voice) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    stall()
+
+
+def truncate(voice: voices.Voice) -> None:
+    files.cut(voice.checkpoints()[-1])
+    die(voice)
+
+
+def crash(_voice: voices.Voice) -> None:
+    raise RuntimeError("the physics exploded")
+
+
+def fill_memory(_voice: voices.Voice) -> None:
+    """Fail as torch does, whose error has its module before its name."""
+    error = type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch"})
+    raise error(
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.68 GiB of which 1.06 GiB is "
+        "free. Including non-PyTorch memory, this process has 22.61 GiB memory in use."
+    )
+
+
+def fail_with_zero(voice: voices.Voice) -> None:
+    """Fail as a script does whose simulator ends the process while it closes."""
+    try:
+        crash(voice)
+    except RuntimeError:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(0)
+
+
+ACTS = {
+    "die-at": die,
+    "segv-at": segfault,
+    "crash-at": crash,
+    "stall-at": stall,
+    "oom-at": fill_memory,
+    "zero-after-traceback": fail_with_zero,
+    "truncate": truncate,
+}
 
 
 def record(run: Path, frames: str) -> None:
     video = run / "videos" / "train" / "clip_0000.mp4"
-    video.parent.mkdir(parents=True)
+    video.parent.mkdir(parents=True, exist_ok=True)
     video.write_text(frames, encoding="utf-8")
 
 
