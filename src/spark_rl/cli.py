@@ -15,6 +15,29 @@ from typer.exceptions import TyperException
 
 from spark_rl import __version__, words
 from spark_rl.errors import RequestError
+from spark_rl.options import (
+    Algorithm,
+    Assets,
+    Checkpoint,
+    Detach,
+    Device,
+    DryRun,
+    Every,
+    Headless,
+    HostFile,
+    IsaacLab,
+    Json,
+    Library,
+    MaxRestarts,
+    NumEnvs,
+    Raw,
+    Recipe,
+    SaveEvery,
+    Seed,
+    StallTimeout,
+    Task,
+    Video,
+)
 
 _PASS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -26,36 +49,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Task = Annotated[str | None, typer.Option("--task", help="Task, by its name in any Isaac Lab version.")]
-Library = Annotated[
-    str | None, typer.Option("--library", "--rl-library", help="RL library: rsl_rl, rl_games, skrl or sb3.")
-]
-Algorithm = Annotated[str | None, typer.Option(help="PPO, MAPPO, IPPO or AMP; the last three are skrl's.")]
-NumEnvs = Annotated[int | None, typer.Option(help="Environments to simulate (per GPU).")]
-Headless = Annotated[
-    bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
-]
-Seed = Annotated[int | None, typer.Option(help="Seed of environment and agent; -1 draws one.")]
-Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: cuda:0, cuda:1, cpu.")]
-Video = Annotated[bool | None, typer.Option("--video", help="Record a video.")]
-Checkpoint = Annotated[str | None, typer.Option(help="latest, best, pretrained (play), or the path of a file.")]
-Recipe = Annotated[Path | None, typer.Option(help="TOML file with defaults for these flags.")]
-IsaacLab = Annotated[str | None, typer.Option("--isaaclab", help="Checkout, or environment with Isaac Lab 3.0.")]
-Assets = Annotated[str | None, typer.Option(help="auto, nvidia, embedded, or a folder.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-HostFile = Annotated[
-    Path | None, typer.Option("--host", help="Plan for the machine that this doctor --json document describes.")
-]
-
-
-SaveEvery = Annotated[str | None, typer.Option(help="Save a checkpoint every so many iterations: 50, or 10m.")]
-MaxRestarts = Annotated[int, typer.Option(min=0, help="Restarts after a native crash or a stall.")]
-StallTimeout = Annotated[str | None, typer.Option(help="End a run without a new iteration for so long: 30m.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Let it run without this terminal.")]
-Raw = Annotated[bool, typer.Option("--raw", help="Show what Isaac Lab prints instead of the progress.")]
-Every = Annotated[float, typer.Option("--progress-every", help="Seconds between two lines without a terminal.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -121,7 +114,9 @@ def play(
     algorithm: Algorithm = None,
     checkpoint: Checkpoint = None,
     num_envs: NumEnvs = None,
-    run: Annotated[str | None, typer.Option("--run", help="Play this run: its number, name, folder, or latest.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Play this run: its number, name, folder, or latest.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Play so many steps, then report the returns.")] = None,
     headless: Headless = None,
     seed: Seed = None,
@@ -326,19 +321,19 @@ def _command(name: Sequence[str]) -> Any:
     """Return the command line, with the one command that is asked for where there is one: each costs a millisecond."""
     asked = [entry for entry in app.registered_commands if (entry.name or entry.callback.__name__) in name]  # type: ignore[union-attr]
     only = copy.copy(app)
-    only.registered_commands = asked or app.registered_commands
+    if not asked:
+        from spark_rl import runs_cli
+
+        only.add_typer(runs_cli.app)
+    only.registered_commands = [] if "runs" in name else asked or app.registered_commands
     return typer.main.get_command(only)
 
 
 def _options(command: Any) -> Iterable[str]:
     """Return every spelling of every option."""
-    return dict.fromkeys(
-        name
-        for sub in command.commands.values()
-        for param in sub.params
-        for name in (*param.opts, *param.secondary_opts)
-        if name.startswith("-")
-    )
+    names = (name for param in command.params for name in (*param.opts, *param.secondary_opts) if name.startswith("-"))
+    below = (name for sub in getattr(command, "commands", {}).values() for name in _options(sub))
+    return dict.fromkeys((*names, *below))
 
 
 def _usage_error(error: TyperException, command: Any) -> RequestError:

@@ -61,12 +61,21 @@ class Scale:
 def saved(number: int, scale: Scale) -> int | None:
     """Return how many iterations a periodic checkpoint with ``number`` in its name holds.
 
-    rsl_rl names a checkpoint by the iteration it has just done, and does that one again. sb3 saves inside a rollout,
-    before it learns from it.
+    rsl_rl counts from 0. sb3 saves inside a rollout, before it learns from it.
     """
+    if scale.library == "rsl_rl":
+        return number + 1
     if scale.library == "sb3" and scale.num_envs and scale.horizon:
         return scale.first + max(0, number // scale.num_envs - 1) // scale.horizon
     return scale.iterations(number)
+
+
+def resumes_at(held: int, library: str) -> int:
+    """Return after how many iterations a library goes on from a checkpoint that holds ``held``.
+
+    rsl_rl does the last one again.
+    """
+    return max(0, held - 1) if library == "rsl_rl" else held
 
 
 def fold(progress: Progress, event: Event, scale: Scale) -> Progress:

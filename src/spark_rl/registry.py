@@ -116,7 +116,8 @@ def load(run_id: str) -> Run:
         raise RequestError(f"there is no run {run_id}", "see them with: spark-rl runs list") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
-            f"the record of run {run_id} is damaged: {error}", f"look into {folder(run_id)}, or: spark-rl runs rm {run_id}"
+            f"the record of run {run_id} is damaged: {error}",
+            f"look into {folder(run_id)}, or: spark-rl runs rm {run_id}",
         ) from error
 
 

@@ -126,7 +126,9 @@ def outcome(value: Outcome) -> None:
     """Print what happened."""
     from spark_rl import durations
 
-    out(f"{_coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {durations.span(value.seconds)}")
+    out(
+        f"{_coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {durations.span(value.seconds)}"
+    )
     if value.hint:
         talk(f"hint: {value.hint}")
     if value.checkpoint:
@@ -147,11 +149,40 @@ def detached(run: Run, *, as_json: bool) -> None:
         out(f"  spark-rl runs {verb} {run.id}")
 
 
+def runs(chosen: Any, *, as_json: bool) -> None:
+    """Print runs, the newest first."""
+    if as_json:
+        document(documents.runs(chosen.runs))
+        return
+    for run in chosen.runs:
+        out(f"{run.id} {run.state} {run.task} {run.library} {run.progress.iteration}/{run.progress.max_iterations}")
+
+
+def attached(states: Iterable[Run], *, every: float) -> int:
+    """Show a run that goes on elsewhere until it is over; return the exit code it stands for."""
+    import time
+
+    shown: Any = None
+    try:
+        for run in states:
+            shown = shown or viewer(raw=False, every=every)(run)
+            shown.update(run, time.time() - (run.attempts[-1].started_at if run.attempts else run.started_at))
+    except KeyboardInterrupt:
+        shown.close()
+        talk(f"left: run {run.id} goes on")
+        return 0
+    shown.close()
+    out(f"{_coloured(run.state, sys.stdout)}: run {run.id}, {run.message}")
+    return 0 if run.state == "succeeded" else 1
+
+
 def runs_before(run: Run) -> dict[str, float]:
     """Return how long the phases of the newest earlier run of the same task took, in seconds."""
     from spark_rl import registry
 
-    same = (one for one in registry.runs()[0] if (one.task, one.library) == (run.task, run.library) and one.id != run.id)
+    same = (
+        one for one in registry.runs()[0] if (one.task, one.library) == (run.task, run.library) and one.id != run.id
+    )
     return next((dict(one.progress.phases) for one in same if one.progress.phases), {})
 
 

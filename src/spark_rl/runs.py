@@ -14,7 +14,7 @@ from spark_rl.model import Request
 from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from spark_rl.records import Run
 
@@ -125,6 +125,21 @@ def follow(name: str) -> Iterator[Run]:
         run = registry.load(run.id)
 
 
+def resumable(name: str) -> Run:
+    """Return a training that is over.
+
+    Raises:
+        RequestError: It is a play.
+        CheckError: It still goes on.
+    """
+    run = get(name)
+    if run.action != "train":
+        raise RequestError(f"run {run.id} is a play, and nothing of it can be resumed", "play again: spark-rl play")
+    if not run.over:
+        raise CheckError(f"run {run.id} goes on", f"watch it with: spark-rl runs attach {run.id}")
+    return run
+
+
 def request_of(run: Run) -> tuple[Request, str]:
     """Return the request that a run was started with, and the Isaac Lab it ran on.
 
@@ -139,6 +154,41 @@ def request_of(run: Run) -> tuple[Request, str]:
         raise RequestError(
             f"the record of run {run.id} does not say how it was started", f"look into {registry.folder(run.id)}"
         ) from error
+
+
+def path(name: str, wanted: str) -> str:
+    """Return where a run keeps its ``folder``, ``log_dir``, ``checkpoint`` or ``output``.
+
+    Raises:
+        CheckError: It has no such thing.
+    """
+    run = get(name)
+    folder = registry.folder(run.id)
+    places = {
+        "folder": str(folder),
+        "output": str(folder / registry.OUTPUT),
+        "log_dir": run.log_dir,
+        "checkpoint": run.progress.checkpoint,
+    }
+    found = places[wanted]
+    if found is None:
+        raise CheckError(
+            f"run {run.id} has no {wanted.replace('log_dir', 'run folder')} yet", f"see: spark-rl runs show {run.id}"
+        )
+    return found
+
+
+def removable(names: Iterable[str]) -> tuple[Run, ...]:
+    """Return runs that may be removed.
+
+    Raises:
+        CheckError: One of them goes on.
+    """
+    chosen = tuple({run.id: run for run in map(get, names)}.values())
+    for run in chosen:
+        if not run.over:
+            raise CheckError(f"run {run.id} goes on", f"stop it first: spark-rl runs stop {run.id}")
+    return chosen
 
 
 def merged(run: Run, given: Request) -> Request:

@@ -1,11 +1,12 @@
 """The commands of ``spark-rl runs``: what was started here, how far it is, and how to go on."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from spark_rl.errors import RequestError
+from spark_rl.options import Detach, DryRun, Every, Json, MaxRestarts, Raw, StallTimeout
 
 app = typer.Typer(
     name="runs",
@@ -16,8 +17,6 @@ app = typer.Typer(
 )
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Number of a run, its name, its folder, or latest.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two lines where there is no terminal.")]
 
 
 @app.command("list")
@@ -104,6 +103,31 @@ def compare(
 
 
 @app.command()
+def resume(
+    run: RunName,
+    *,
+    max_iterations: Annotated[int | None, typer.Option(min=1, help="Iterations the whole run is to have.")] = None,
+    max_restarts: MaxRestarts = 0,
+    stall_timeout: StallTimeout = None,
+    detach: Detach = False,
+    raw: Raw = False,
+    progress_every: Every = 30.0,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run from its newest whole checkpoint, to the iterations it was to have."""
+    given = {**locals()}
+    from dataclasses import replace
+
+    from spark_rl import cli, prepare, runs
+
+    found = runs.resumable(run)
+    request, isaaclab = runs.request_of(found)
+    facts = prepare.gather(prepare.Place(cwd=Path(request.cwd), isaaclab=isaaclab))
+    cli.carry_out(replace(request, max_iterations=max_iterations, resume=False), facts, found, given)
+
+
+@app.command()
 def stop(run: RunName, *, as_json: Json = False) -> None:
     """Stop a run as Ctrl-C would, and wait for its end."""
     from spark_rl import render, runs
@@ -112,11 +136,11 @@ def stop(run: RunName, *, as_json: Json = False) -> None:
 
 
 @app.command()
-def attach(run: RunName, *, every: Every = 30.0) -> None:
+def attach(run: RunName, *, progress_every: Every = 30.0) -> None:
     """Watch a run that goes on elsewhere; Ctrl-C leaves it running."""
     from spark_rl import render, runs
 
-    raise typer.Exit(render.attached(runs.follow(run), every=every))
+    raise typer.Exit(render.attached(runs.follow(run), every=progress_every))
 
 
 @app.command()

@@ -130,9 +130,7 @@ def _played(file: Path) -> PlayResult | None:
         return None
 
 
-def _evidence(
-    what: Start, watcher: Attending, ended: Exit, played: PlayResult | None, new: Traces
-) -> judging.Evidence:
+def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult | None, new: Traces) -> judging.Evidence:
     progress, decided = watcher.run.progress, what.plan
     return judging.Evidence(
         action=decided.action,
@@ -165,4 +163,6 @@ def _judged(run: Run, ended: Exit, verdict: judging.Verdict) -> Run:
         failure=verdict.failure,
         message=verdict.message,
     )
-    return replace(run, attempts=(*earlier, newest), message=verdict.message, failure=verdict.failure, hint=verdict.hint)
+    return replace(
+        run, attempts=(*earlier, newest), message=verdict.message, failure=verdict.failure, hint=verdict.hint
+    )

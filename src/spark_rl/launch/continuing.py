@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """Where a run goes on: from ``checkpoint``, which holds ``done`` iterations (None and 0: from the beginning).
+    """Where a run goes on: from ``checkpoint``, after ``done`` iterations (None and 0: from the beginning).
 
     ``damaged`` are the files that were passed over.
     """
@@ -35,6 +35,7 @@ def find(run: Run) -> Continuation:
     damaged = []
     for done, file in candidates:
         if checkpoint_files.is_whole(Path(file.path)):
+            done = counting.resumes_at(done, run.library)
             return Continuation(checkpoint=file, done=done, damaged=tuple(damaged))
         damaged.append(file.path)
     return Continuation(damaged=tuple(damaged))

@@ -238,9 +238,7 @@ class Attending(supervisor.Watcher):
             return True
         if progress.iteration is None or progress.max_iterations is None:
             return False
-        return progress.iteration >= progress.max_iterations and (progress.checkpoint_iteration or -1) + 1 >= (
-            progress.max_iterations
-        )
+        return min(progress.iteration, progress.checkpoint_iteration or 0) >= progress.max_iterations
 
     # --- the record
 

@@ -1,0 +1,36 @@
+"""The options that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Task = Annotated[str | None, typer.Option("--task", help="Task, by its name in any Isaac Lab version.")]
+Library = Annotated[
+    str | None, typer.Option("--library", "--rl-library", help="RL library: rsl_rl, rl_games, skrl or sb3.")
+]
+Algorithm = Annotated[str | None, typer.Option(help="PPO, MAPPO, IPPO or AMP; the last three are skrl's.")]
+NumEnvs = Annotated[int | None, typer.Option(help="Environments to simulate (per GPU).")]
+Headless = Annotated[
+    bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of environment and agent; -1 draws one.")]
+Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: cuda:0, cuda:1, cpu.")]
+Video = Annotated[bool | None, typer.Option("--video", help="Record a video.")]
+Checkpoint = Annotated[str | None, typer.Option(help="latest, best, pretrained (play), or the path of a file.")]
+Recipe = Annotated[Path | None, typer.Option(help="TOML file with defaults for these flags.")]
+IsaacLab = Annotated[str | None, typer.Option("--isaaclab", help="Checkout, or environment with Isaac Lab 3.0.")]
+Assets = Annotated[str | None, typer.Option(help="auto, nvidia, embedded, or a folder.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+HostFile = Annotated[
+    Path | None, typer.Option("--host", help="Plan for the machine that this doctor --json document describes.")
+]
+
+
+SaveEvery = Annotated[str | None, typer.Option(help="Save a checkpoint every so many iterations: 50, or 10m.")]
+MaxRestarts = Annotated[int, typer.Option(min=0, help="Restarts after a native crash or a stall.")]
+StallTimeout = Annotated[str | None, typer.Option(help="End a run without a new iteration for so long: 30m.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Let it run without this terminal.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Show what Isaac Lab prints instead of the progress.")]
+Every = Annotated[float, typer.Option("--progress-every", help="Seconds between two lines without a terminal.")]
