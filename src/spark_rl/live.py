@@ -226,7 +226,7 @@ def _starting(progress: Progress, at: float, before: Mapping[str, float], width:
     from rich.text import Text
 
     took = dict(progress.phases)
-    row = Text(no_wrap=True, overflow="ellipsis", end="")
+    row = Text(no_wrap=True, overflow="ellipsis")
     for phase in PHASES[:4]:
         if phase in took:
             row.append("✓ ", "green").append(f"{_NAMES[phase]} {durations.span(took[phase])}   ", "dim")
@@ -264,7 +264,7 @@ def _spread(left: Text, right: Text, width: int) -> Text:
 
 def spark(values: Iterable[float], width: int) -> str:
     """Return values as a row of bars, the newest last, averaged into at most ``width`` of them."""
-    points = [value for value in values if value == value]  # noqa: PLR0124 - NaN has no height
+    points = [value for value in values if value == value]
     if not points:
         return ""
     size = max(1, -(-len(points) // width))

@@ -179,10 +179,10 @@ def attached(states: Iterable[Run], *, every: float) -> int:
 def runs_before(run: Run) -> dict[str, float]:
     """Return how long the phases of the newest earlier run of the same task took, in seconds."""
     from spark_rl import registry
+    from spark_rl.selection import Selection
 
-    same = (
-        one for one in registry.runs()[0] if (one.task, one.library) == (run.task, run.library) and one.id != run.id
-    )
+    wanted = Selection(task=run.task, library=run.library, action=run.action)
+    same = (one for one in registry.listing(wanted).runs if one.task == run.task and one.id != run.id)
     return next((dict(one.progress.phases) for one in same if one.progress.phases), {})
 
 

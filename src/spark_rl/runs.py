@@ -5,29 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
-from spark_rl import durations, frozen, registry
+from spark_rl import codec, registry
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
+from spark_rl.records import RunState
+from spark_rl.selection import Selection, age
 from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from spark_rl.records import Run
+    from spark_rl.selection import Listing
 
-STATES = ("starting", "running", "succeeded", "failed", "interrupted", "lost")
 POLL_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Runs, the newest first, and the ids of records that could not be read."""
-
-    runs: tuple[Run, ...]
-    damaged: tuple[str, ...] = ()
 
 
 def select(
@@ -38,33 +33,26 @@ def select(
     action: str = "train",
     since: str | None = None,
     limit: int | None = None,
-) -> Selection:
-    """Return the runs that are asked for.
+) -> Listing:
+    """Return the runs that are asked for, the newest first.
 
     Raises:
         RequestError: A filter makes no sense.
     """
-    if state is not None and state not in STATES:
-        raise RequestError(f"there is no state {state}", did_you_mean(state, STATES, "states"))
+    states = get_args(RunState)
+    if state is not None and state not in states:
+        raise RequestError(f"there is no state {state}", did_you_mean(state, states, "states"))
     if action not in ("train", "play", "all"):
         raise RequestError(f"there is no action {action}", "train, play or all")
-    earliest = time.time() - durations.seconds(since, "--since") if since else 0.0
-    wanted = _folded(task or "")
-    runs, damaged = registry.runs()
-    chosen = [
-        run
-        for run in runs
-        if wanted in _folded(run.task)
-        and library in (None, run.library)
-        and state in (None, run.state)
-        and action in ("all", run.action)
-        and run.started_at >= earliest
-    ]
-    return Selection(runs=tuple(chosen[:limit]), damaged=damaged)
-
-
-def _folded(text: str) -> str:
-    return text.casefold().replace("-", "").replace("_", "")
+    wanted = Selection(
+        states=(state,) if state else (),
+        task=task,
+        library=library,
+        action=action,
+        since=time.time() - age(since) if since else None,
+        limit=limit,
+    )
+    return registry.listing(wanted)
 
 
 def get(name: str) -> Run:
@@ -73,23 +61,7 @@ def get(name: str) -> Run:
     Raises:
         RequestError: There is none, or more than one.
     """
-    if name.isdecimal():
-        return registry.load(str(int(name)))
-    runs, _ = registry.runs()
-    if name in ("latest", "last"):
-        found = [run for run in runs if run.action == "train"][:1]
-    else:
-        place = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - a link stays as it was given
-        folders = {run.id: [attempt.log_dir for attempt in run.attempts if attempt.log_dir] for run in runs}
-        found = [run for run in runs if name == run.run_name or place in folders[run.id]] or [
-            run for run in runs if any(folder.rpartition("/")[2] == name for folder in folders[run.id])
-        ]
-    if len(found) > 1:
-        numbers = ", ".join(run.id for run in found[:5])
-        raise RequestError(f"{name} names {len(found)} runs: {numbers}", "use the number")
-    if not found:
-        raise RequestError(f"there is no run {name}", "see them with: spark-rl runs list")
-    return found[0]
+    return registry.resolve(name, Path.cwd())
 
 
 def stop(name: str, *, tell: Callable[[str], None]) -> Run:
@@ -148,11 +120,11 @@ def request_of(run: Run) -> tuple[Request, str]:
     """
     start = registry.load_start(run.id)
     try:
-        request: Request = frozen.made_of(Request, start["request"])
+        request = codec.read(Request, start["request"])
         return request, str(start["plan"]["isaaclab"]["path"])
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
-            f"the record of run {run.id} does not say how it was started", f"look into {registry.folder(run.id)}"
+            f"the record of run {run.id} does not say how it was started", f"look into {registry.path(run.id)}"
         ) from error
 
 
@@ -163,10 +135,9 @@ def path(name: str, wanted: str) -> str:
         CheckError: It has no such thing.
     """
     run = get(name)
-    folder = registry.folder(run.id)
     places = {
-        "folder": str(folder),
-        "output": str(folder / registry.OUTPUT),
+        "folder": str(registry.path(run.id)),
+        "output": str(registry.output(run.id)),
         "log_dir": run.log_dir,
         "checkpoint": run.progress.checkpoint,
     }

@@ -57,7 +57,7 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     run = _with_attempt(run, what)
     watcher = Attending(run, decided, scale, view=view, limits=what.limits)
     before = logs.traces(decided, video=what.request.video)
-    result = registry.folder(run.id) / RESULT
+    result = registry.path(run.id) / RESULT
     result.unlink(missing_ok=True)
     ended = _run(what, watcher, result)
     watcher.close()

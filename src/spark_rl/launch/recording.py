@@ -23,24 +23,22 @@ def begun(what: Start) -> Run:
         return run
     decided, now = what.plan, time.time()
 
-    def made(run_id: str) -> Run:
-        return Run(
-            id=run_id,
-            action=decided.action,
-            task=decided.task.task.id,
-            library=decided.library,
-            algorithm=decided.algorithm,
-            version=decided.isaaclab.version,
-            cwd=decided.cwd,
-            argv=decided.argv,
-            state="starting",
-            started_at=now,
-            updated_at=now,
-            owner=registry.owner_now(),
-            run_name=what.request.run_name,
-        )
-
-    return registry.create(made, documents.start(decided, what.request, what.facts))
+    draft = Run(
+        id="",
+        action=decided.action,
+        task=decided.task.task.id,
+        library=decided.library,
+        algorithm=decided.algorithm,
+        version=decided.isaaclab.version,
+        cwd=decided.cwd,
+        argv=decided.argv,
+        state="starting",
+        started_at=now,
+        updated_at=now,
+        owner=registry.owner_now(),
+        run_name=what.request.run_name,
+    )
+    return registry.create(documents.start(decided, what.request, what.facts), draft)
 
 
 def adopt(run: Run) -> Run:
@@ -56,6 +54,7 @@ def finish(what: Start, ended: Ended) -> Outcome:
     videos = tuple(path for _, path in sorted(ended.traces.videos))
     exported = tuple(sorted(path for _, path in ended.traces.exported))
     now = time.time()
+    earlier = len(what.continues.attempts) if what.continues else 0
     run = replace(
         ended.run,
         state=verdict.state,
@@ -75,7 +74,7 @@ def finish(what: Start, ended: Ended) -> Outcome:
         plan=what.plan,
         exit_status=ended.exit.status,
         stopped_by=ended.exit.stopped_by,
-        seconds=now - run.attempts[0].started_at,
+        seconds=sum((one.ended_at or now) - one.started_at for one in run.attempts[earlier:]),
         checkpoint=run.progress.checkpoint,
         log_dir=run.log_dir,
         videos=videos,

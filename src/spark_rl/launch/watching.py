@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from spark_rl import checkpoints, counting, dialects, gauges, judging, logs, registry, supervisor
 from spark_rl.intake import Intake
@@ -14,8 +14,8 @@ from spark_rl.transcripts import Transcript
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spark_rl.model import CheckpointFile, Plan
     from spark_rl.dialects import Event
+    from spark_rl.model import CheckpointFile, Plan
     from spark_rl.records import Phase, Progress, Run
     from spark_rl.supervisor import Ending
 
@@ -86,7 +86,7 @@ class Attending(supervisor.Watcher):
         self._printed = logs.Printed()
         self._folder: Path | None = None
         self._gauge = gauges.Gauge()
-        self._transcript = Transcript(registry.folder(run.id) / registry.OUTPUT)
+        self._transcript = Transcript(registry.output(run.id))
         self._began = self._moved = self._phase_began = clock()
         self._ended_at: float | None = None
         self._paced: tuple[float, int] | None = None
@@ -100,10 +100,12 @@ class Attending(supervisor.Watcher):
         self._save()
 
     def output(self, chunk: bytes) -> None:
-        """Keep what the child printed; it is read at the next tick."""
+        """Keep what the child printed; once it trains, it is read at the next tick."""
         self._transcript.write(chunk)
         self.view.output(chunk)
         self.intake.add(chunk)
+        if self.run.progress.phase not in ("training", "closing"):
+            self._read(self.intake.lines(), self.clock())
 
     def tick(self) -> Ending | None:
         """Read, look, write and show; say whether the run must be ended."""
