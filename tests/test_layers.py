@@ -18,12 +18,16 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes description dialects documents external "
-        "literals names plan profiles registrations scanning search text words"
+        "agent_configs assets catalog checkpoints checks codec config_classes counting description dialects documents "
+        "durations external intake judging literals names plan profiles redact registrations scanning search selection "
+        "text words"
     ),
-    "catalogues host installations logs network preload projects settings supervisor",
-    "completion launch prepare requests",
-    "__main__ cli render tables",
+    (
+        "catalogues checkpoint_files gauges host installations logs network preload projects registry settings "
+        "supervisor transcripts"
+    ),
+    "completion launch prepare requests runs",
+    "__main__ cli live options render runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
@@ -36,6 +40,7 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
+TALKERS = frozenset(("render", "cli", "live", "options", "runs_cli"))
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 
@@ -175,7 +180,7 @@ def _wrong_outside(unit: str, imported: list[str], text: str) -> Iterator[str]:
         top = dotted.split(".")[0]
         if PLACE[unit] < 2 and (top in IMPURE or dotted == "pathlib.Path"):
             yield f"{unit} is pure and imports {top if top in IMPURE else dotted}"
-        elif top in PRINTERS and unit not in ("render", "cli"):
+        elif top in PRINTERS and unit not in TALKERS:
             yield f"{unit} prints: it imports {top}"
         elif top.startswith(SIMULATOR) and top != "spark_rl":
             yield f"{unit} imports {top} of the simulator"
