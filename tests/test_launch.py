@@ -16,120 +16,19 @@ import pytest
 
 import stand_in
 from fakes import lab
-from spark_rl import launch, network, prepare
+from spark_rl import launch, network, prepare, registry
 from spark_rl.errors import CheckError, RequestError
-from spark_rl.logs import Traces
-from spark_rl.model import CheckpointFile, Finding, Installation, Plan, Request, Resolved, Task
-from spark_rl.outcome import Outcome, PlayResult
-from spark_rl.supervisor import Exit
+from spark_rl.launch import attempts
+from spark_rl.live import Silent
+from spark_rl.model import Finding, Request
+from spark_rl.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from spark_rl.model import Plan
+
 TASK = ("--task", "Isaac-Cartpole-Direct-v0", "--library", "rsl_rl")
-NOTHING = Traces()
-PLAYED = PlayResult(
-    steps=10, num_envs=4, episodes=2, mean_return=1.5, mean_length=5.0, mean_reward_per_step=0.3, checkpoint=None
-)
-NEW = Traces(
-    checkpoints=frozenset(
-        {CheckpointFile(path="/w/logs/rsl_rl/e/r/model_1.pt", run="r", name="model_1.pt", experiment="e")}
-    )
-)
-FILMED = Traces(videos=frozenset({(2.0, "/b.mp4"), (1.0, "/a.mp4")}))
-
-
-def planned(action: str, *words: str, task: str = "Isaac-Cartpole-Direct", cwd: Path = Path("/w")) -> Plan:
-    return Plan(
-        action="play" if action == "play" else "train",
-        task=Resolved(requested=task, task=Task(id=task, package="isaaclab_tasks")),
-        library="rsl_rl",
-        algorithm="PPO",
-        isaaclab=Installation(version="3.0.0", kind="package", path="/env"),
-        argv=("/env/bin/python", "-m", "isaaclab", action, *words),
-        cwd=str(cwd),
-    )
-
-
-def judged(plan: Plan, ended: Exit, new: Traces = NOTHING, played: PlayResult | None = None, **asked: Any) -> Outcome:
-    request = Request(action=plan.action, task="T", cwd="/w", **asked)
-    return launch.judge(plan, request, ended, played, new)
-
-
-def status(number: int, stopped_by: int | None = None) -> Exit:
-    return Exit(status=number, seconds=1.0, stopped_by=stopped_by)
-
-
-TRAIN, PLAY = planned("train"), planned("play")
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state", "message", "code"),
-    [
-        (judged(TRAIN, status(0), NEW), "succeeded", "done", 0),
-        (judged(TRAIN, status(0)), "failed", "training ended with status 0 and left no checkpoint behind", 1),
-        (judged(TRAIN, status(3), NEW), "failed", "the train script ended with status 3", 1),
-        (
-            judged(TRAIN, status(-9), NEW),
-            "failed",
-            "the train script was ended by SIGKILL: is the machine out of memory?",
-            1,
-        ),
-        (judged(TRAIN, status(139), NEW), "failed", "the train script was ended by SIGSEGV", 1),
-        (judged(TRAIN, status(0, signal.SIGINT), NEW), "interrupted", "stopped on request", 130),
-        (judged(TRAIN, status(-15, signal.SIGTERM)), "interrupted", "stopped on request", 143),
-        (judged(TRAIN, status(-2), NEW), "failed", "the train script was ended by SIGINT", 1),
-        (judged(TRAIN, status(0), NEW, video=True), "failed", "no video was written", 1),
-        (judged(PLAY, status(0)), "succeeded", "done", 0),
-        (judged(PLAY, status(1)), "failed", "the play script ended with status 1", 1),
-        (judged(PLAY, status(0), FILMED, video=True), "succeeded", "done", 0),
-        (judged(PLAY, status(0), video=True), "failed", "no video was written", 1),
-        (judged(PLAY, status(0), played=PLAYED, steps=10), "succeeded", "done", 0),
-        (judged(PLAY, status(139), played=PLAYED, steps=10), "succeeded", "done", 0),
-        (judged(PLAY, status(-15, signal.SIGTERM), played=PLAYED, steps=10), "succeeded", "done", 0),
-        (judged(PLAY, status(0), played=PLAYED, steps=10, video=True), "failed", "no video was written", 1),
-        (judged(PLAY, status(0), played=PLAYED, steps=11), "failed", "only 10 of 11 steps were played", 1),
-        (judged(PLAY, status(0), steps=10), "failed", "only 0 of 10 steps were played", 1),
-        (
-            judged(PLAY, status(1), steps=10),
-            "failed",
-            "only 0 of 10 steps were played: the script ended with status 1",
-            1,
-        ),
-        (judged(PLAY, status(0, signal.SIGINT), steps=10), "interrupted", "stopped on request", 130),
-        (judged(PLAY, status(0, signal.SIGHUP)), "interrupted", "stopped on request", 129),
-    ],
-)
-def test_the_verdict_rests_on_evidence(outcome: Outcome, state: str, message: str, code: int) -> None:
-    assert (outcome.state, outcome.message, launch.exit_code(outcome)) == (state, message, code)
-
-
-def test_the_outcome_names_what_was_left() -> None:
-    later = CheckpointFile(
-        path="/w/logs/skrl/e/r/checkpoints/agent_2.pt",
-        run="r",
-        name="checkpoints/agent_2.pt",
-        experiment="e",
-        modified=2.0,
-    )
-    outcome = judged(TRAIN, status(0), replace(NEW, checkpoints=NEW.checkpoints | {later}, videos=FILMED.videos))
-    assert (outcome.checkpoint, outcome.log_dir) == (later.path, "/w/logs/skrl/e/r")
-    assert outcome.videos == ("/a.mp4", "/b.mp4")
-
-
-@pytest.mark.parametrize("words", [("--checkpoint", "pretrained"), ("--use_pretrained_checkpoint",)])
-def test_a_published_checkpoint_that_is_not_there_fails_though_isaaclab_ends_with_0(
-    tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    plan = planned("play", *words, cwd=tmp_path)
-    assert (
-        judged(plan, status(0)).message
-        == "there is no published checkpoint of this task, or it could not be downloaded"
-    )
-    published = tmp_path / ".pretrained_checkpoints" / "rsl_rl" / "Isaac-Cartpole-Direct_newton_none_rsl_rl.pt"
-    published.parent.mkdir(parents=True)
-    published.write_text("weights")
-    assert judged(plan, status(0)).state == "succeeded"
 
 
 class Prepared:
@@ -154,8 +53,9 @@ class Prepared:
 
     def start(self) -> tuple[Outcome, list[str]]:
         told: list[str] = []
-        with Path(self.folder, "output").open("wb") as output:
-            outcome = launch.start(self.plan, self.request, self.facts, output=output.fileno(), tell=told.append)
+        what = launch.Start(plan=self.plan, request=self.request, facts=self.facts)
+        outcome = launch.start(what, show=lambda _run: Silent(), tell=told.append)
+        assert isinstance(outcome, Outcome)
         return outcome, told
 
 
@@ -262,7 +162,7 @@ def test_the_child_gets_the_plans_environment_and_nothing_that_was_unset(
     seen = notes.started()["environ"]
     assert (seen["SET"], seen["KEPT"]) == ("with space", "as it is")
     assert "DISPLAY" not in seen
-    assert not Path(seen["SPARK_RL_RESULT"]).parent.exists()
+    assert Path(seen["SPARK_RL_RESULT"]).parent == registry.path("1")
     assert os.environ["DISPLAY"] == ":7"
 
 
@@ -310,6 +210,15 @@ def test_stdout_is_one_document_while_the_child_floods_both_streams(command: Com
     assert (document["schema"], document["state"]) == ("spark-rl/outcome/1", "succeeded")
     assert document["checkpoint"].endswith("/model_149.pt")
     assert document["plan"]["schema"] == "spark-rl/plan/1"
+    output = registry.output(document["run"]).read_text(encoding="utf-8")
+    assert output.count("not yours") == 2 * 8 * 5000
+    assert "not yours" not in err
+    assert "Learning iteration 149/150" in output
+
+
+def test_raw_shows_what_the_child_prints(command: Command) -> None:
+    code, _, err = command.run("flood train", "train", "--json", "--raw")
+    assert code == 0
     assert err.count("not yours") == 2 * 8 * 5000
     assert "Learning iteration 149/150" in err
 
@@ -317,7 +226,7 @@ def test_stdout_is_one_document_while_the_child_floods_both_streams(command: Com
 def test_a_person_reads_the_outcome(command: Command) -> None:
     code, out, err = command.run("train", "train")
     assert code == 0
-    assert out.startswith("succeeded: done after ")
+    assert out.startswith("succeeded: run 1, all 150 iterations done, after ")
     assert f"checkpoint: {command.folder}/logs/rsl_rl/" in out
     assert err.startswith("train: Isaac-Cartpole-Direct with rsl_rl (PPO) on Isaac Lab 3.0.0 in ")
     assert command.notes.started()["argv"][:5] == ["-m", "isaaclab", "train", "--rl_library", "rsl_rl"]
@@ -326,7 +235,7 @@ def test_a_person_reads_the_outcome(command: Command) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "words", "message"),
     [
-        ("crash", ("train",), "the train script ended with status 1"),
+        ("crash", ("train",), "RuntimeError: the physics exploded"),
         ("nothing", ("train",), "training ended with status 0 and left no checkpoint behind"),
         ("train empty-video", ("train", "--video"), "no video was written"),
     ],
@@ -357,7 +266,7 @@ def test_a_video_counts(command: Command) -> None:
     assert Path(video).read_text() == "frames"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stop_is_passed_on_and_told(command: Command, number: signal.Signals, code: int) -> None:
     child = command.start("polite" if number == signal.SIGINT else "hang", "train", "--json")
     pid = command.notes.started()["pid"]
@@ -404,9 +313,9 @@ def test_bounded_play_tells_what_was_measured(trained: Command) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("steps=7", "only 7 of 300 steps were played"),
-        ("steps=0", "only 0 of 300 steps were played"),
-        ("crash", "only 0 of 300 steps were played: the script ended with status 1"),
+        ("steps=7", "only 7 of 300 steps were played: the play script ended with status 0"),
+        ("steps=0", "only 0 of 300 steps were played: the play script ended with status 0"),
+        ("crash", "only 0 of 300 steps were played: RuntimeError: the physics exploded"),
     ],
 )
 def test_bounded_play_that_ends_early_failed(trained: Command, behaviour: str, message: str) -> None:
@@ -423,8 +332,8 @@ def test_play_without_a_checkpoint_is_a_wrong_request(command: Command) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"steps": 3}', "null"])
 def test_a_result_that_is_not_whole_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "play.json").write_text(text)
-    assert launch._played(tmp_path / "play.json") is None
-    assert launch._played(tmp_path / "none.json") is None
+    assert attempts._played(tmp_path / "play.json") is None
+    assert attempts._played(tmp_path / "none.json") is None
 
 
 class Answering(BaseHTTPRequestHandler):

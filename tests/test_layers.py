@@ -20,7 +20,7 @@ LAYERS = (
     (
         "agent_configs assets catalog checkpoints checks codec config_classes counting description dialects documents "
         "durations external intake judging literals names plan profiles redact registrations scanning search selection "
-        "text words"
+        "signatures text words"
     ),
     (
         "catalogues checkpoint_files gauges host installations logs network preload projects registry settings "

@@ -124,23 +124,6 @@ def test_a_missing_checkpoint_names_the_nearest(tmp_path: Path) -> None:
     assert caught.value.hint == "--checkpoint latest takes the newest run's"
 
 
-def test_what_a_run_wrote_is_told_without_a_clock(tmp_path: Path) -> None:
-    run = tmp_path / "logs" / "rsl_rl" / "ant" / "run"
-    old = touch(run / "model_0.pt", modified=5.0)
-    touch(run / "model_50.pt", modified=2e9)
-    before = logs.traces(plan(tmp_path), video=False)
-    assert before.since(before) == Traces()
-    touch(old, "longer", modified=5.0)
-    touch(run / "model_100.pt", modified=1.0)
-    new = logs.traces(plan(tmp_path), video=False).since(before)
-    assert sorted(file.name for file in new.checkpoints) == ["model_0.pt", "model_100.pt"]
-
-
-def test_play_leaves_no_checkpoints(tmp_path: Path) -> None:
-    touch(tmp_path / "logs" / "rsl_rl" / "ant" / "run" / "model_0.pt")
-    assert logs.traces(plan(tmp_path, action="play"), video=True) == Traces()
-
-
 def test_videos_count_when_they_hold_something(tmp_path: Path) -> None:
     videos = tmp_path / "logs" / "rsl_rl" / "ant" / "run" / "videos" / "train"
     touch(videos / "clip_0000.mp4", modified=7.0)

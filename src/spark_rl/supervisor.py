@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -191,7 +191,7 @@ class _Child:
             raise OSError(number, os.strerror(number), answer.get("file", argv[0]))
         self.pid: int = answer["pid"]
 
-    def __enter__(self) -> _Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -347,7 +347,7 @@ def pause(seconds: float) -> int | None:
     return stop.received
 
 
-def detach(begin: Callable[[], None]) -> bool:
+def detach(begin: Callable[[], object]) -> bool:
     """Go on in a process of its own without a terminal; return True there, and False here once ``begin`` has run there.
 
     Raises:

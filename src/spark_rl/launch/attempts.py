@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import counting, judging, logs, preload, registry, supervisor
 from spark_rl.errors import CheckError
+from spark_rl.launch import continuing
 from spark_rl.launch.watching import Attending
 from spark_rl.outcome import PlayResult
 from spark_rl.records import Attempt, Progress
@@ -63,7 +64,7 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     watcher.close()
     played = _played(result)
     new = logs.traces(decided, video=what.request.video).since(before)
-    verdict = judging.judge(_evidence(what, watcher, ended, played, new))
+    verdict = _with_finite(judging.judge(_evidence(what, watcher, ended, played, new)), watcher.run)
     return Ended(run=_judged(watcher.run, ended, verdict), exit=ended, verdict=verdict, traces=new, played=played)
 
 
@@ -151,6 +152,15 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
         videos=len(new.videos),
         published_missing=bool(_PUBLISHED & set(decided.argv)) and not logs.has_published(decided),
     )
+
+
+def _with_finite(verdict: judging.Verdict, run: Run) -> judging.Verdict:
+    """Return the judgement of a run full of NaN with the last checkpoint that is not."""
+    if verdict.failure != "nan" or run.action != "train":
+        return verdict
+    file = continuing.finite(run)
+    where = f"the last finite checkpoint is {file.path}" if file else "it has no finite checkpoint"
+    return replace(verdict, hint=f"{where}; {verdict.hint}" if verdict.hint else where)
 
 
 def _judged(run: Run, ended: Exit, verdict: judging.Verdict) -> Run:

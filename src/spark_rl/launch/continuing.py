@@ -31,14 +31,20 @@ class Continuation:
 
 def find(run: Run) -> Continuation:
     """Return the most trained checkpoint of all attempts of a run that is whole."""
-    candidates = sorted(_saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
-    damaged = []
-    for done, file in candidates:
+    candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
+    damaged: list[str] = []
+    for held, file in candidates:
         if checkpoint_files.is_whole(Path(file.path)):
-            done = counting.resumes_at(done, run.library)
+            done = counting.resumes_at(held, run.library)
             return Continuation(checkpoint=file, done=done, damaged=tuple(damaged))
         damaged.append(file.path)
     return Continuation(damaged=tuple(damaged))
+
+
+def finite(run: Run) -> CheckpointFile | None:
+    """Return the most trained checkpoint of a run whose numbers are finite, as far as that can be told."""
+    candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
+    return next((file for _, file in candidates if checkpoint_files.is_finite(Path(file.path))), None)
 
 
 def scale_of(run: Run, attempt: Attempt) -> counting.Scale:
@@ -53,7 +59,8 @@ def scale_of(run: Run, attempt: Attempt) -> counting.Scale:
     )
 
 
-def _saved(run: Run) -> list[tuple[int, CheckpointFile]]:
+def saved(run: Run) -> list[tuple[int, CheckpointFile]]:
+    """Return every periodic and final checkpoint of a run with the iterations it holds."""
     found = []
     for attempt in run.attempts:
         if attempt.log_dir is None:

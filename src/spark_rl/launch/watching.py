@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_rl import checkpoints, counting, dialects, gauges, judging, logs, registry, supervisor
 from spark_rl.intake import Intake
@@ -249,11 +249,11 @@ class Attending(supervisor.Watcher):
             self.run = replace(self.run, progress=progress)
             self._attempt(iteration=progress.iteration)
 
-    def _attempt(self, **changes: object) -> None:
+    def _attempt(self, **changes: Any) -> None:
         *earlier, newest = self.run.attempts
         self.run = replace(self.run, attempts=(*earlier, replace(newest, **changes)))
 
-    def _change(self, **changes: object) -> None:
+    def _change(self, **changes: Any) -> None:
         self.run = replace(self.run, **changes)
 
     def _save(self) -> None:

@@ -1,0 +1,396 @@
+"""Runs that are never lost: real processes, a trainer that misbehaves, and what the record says afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fakes import lab
+from spark_rl import launch, network, prepare, registry, runs
+from spark_rl.live import Silent
+from spark_rl.model import Request
+from spark_rl.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TASK = ("--task", "Isaac-Cartpole-Direct-v0")
+LIBRARIES = ("rsl_rl", "rl_games", "skrl", "sb3")
+
+
+class Desk:
+    """A folder with a stand-in of Isaac Lab, in which commands are given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lab = lab.package(folder / "env")
+        self.notes = lab.Notes(folder / "notes")
+
+    def start(self, behaviour: str, *words: str, shell: str = "", **env: str) -> subprocess.Popen[str]:
+        """Start ``spark-rl WORDS``."""
+        environ = lab.environ(behaviour, self.notes, **env)
+        return lab.spark_rl(*words, cwd=self.folder, env=environ, shell=shell)
+
+    def train(self, behaviour: str, *words: str, library: str = "rsl_rl", **env: str) -> subprocess.Popen[str]:
+        """Start a training."""
+        named = ("--library", library, "--isaaclab", str(self.lab), "--num-envs", "64")
+        return self.start(behaviour, "train", *TASK, *named, *words, **env)
+
+    def outcome(self, behaviour: str, *words: str, library: str = "rsl_rl", **env: str) -> tuple[int, dict[str, Any]]:
+        """Train to the end and return the exit code and the document."""
+        code, out, err = lab.finish(self.train(behaviour, *words, "--json", library=library, **env))
+        assert out, err
+        return code, json.loads(out)
+
+    def resume(self, behaviour: str, run: str = "latest", *words: str) -> tuple[int, dict[str, Any]]:
+        """Go on with a run to the end."""
+        code, out, err = lab.finish(self.start(behaviour, "runs", "resume", run, *words, "--json"))
+        assert out, err
+        return code, json.loads(out)
+
+    def until(self, state: str, run: str = "1") -> None:
+        """Wait until the record of a run says so."""
+        lab.eventually(lambda: registry.path(run).exists() and registry.load(run).state == state, f"{run} {state}")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.notes.sweep()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_training_is_recorded_from_start_to_end(desk: Desk, library: str) -> None:
+    words = ("--max-iterations", "12", "--save-every", "4")
+    if library == "rl_games":
+        words = (*words, "agent.params.config.minibatch_size=2048")
+    code, outcome = desk.outcome("train", *words, library=library)
+    assert (code, outcome["state"], outcome["iteration"], outcome["max_iterations"]) == (0, "succeeded", 12, 12)
+    run = registry.load(outcome["run"])
+    assert (run.state, run.library, run.progress.iteration, run.num_envs) == ("succeeded", library, 12, 64)
+    assert (
+        run.log_dir
+        == outcome["log_dir"]
+        == str(Path(outcome["checkpoint"]).parents[0 if library in ("rsl_rl", "sb3") else 1])
+    )
+    assert run.progress.checkpoint_iteration == 12
+    start = registry.load_start(run.id)
+    assert (start["request"]["library"], start["plan"]["schema"]) == (library, "spark-rl/plan/1")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_killed_trainer_is_resumed_to_its_budget(desk: Desk, library: str) -> None:
+    words = ["--max-iterations", "20", "--save-every", "4"]
+    if library == "rl_games":
+        words.append("agent.params.config.minibatch_size=2048")
+    code, outcome = desk.outcome("die-at=11", *words, library=library)
+    assert (code, outcome["state"]) == (1, "failed")
+    assert "SIGKILL" in outcome["message"]
+    code, outcome = desk.resume("train")
+    assert (code, outcome["state"], outcome["iteration"], outcome["attempts"]) == (0, "succeeded", 20, 2), outcome
+    run = registry.load("1")
+    first, second = run.attempts
+    assert first.iteration is not None
+    assert second.from_checkpoint
+    assert 0 <= first.iteration - second.first_iteration <= 5
+    assert run.weights_only is (library == "skrl")
+
+
+def test_resuming_what_is_done_is_refused_and_may_be_extended(desk: Desk) -> None:
+    desk.outcome("train", "--max-iterations", "10")
+    code, answer = desk.resume("train")
+    assert (code, answer["error"]["message"]) == (2, "run 1 has all of its 10 iterations")
+    code, outcome = desk.resume("train", "1", "--max-iterations", "15")
+    assert (code, outcome["iteration"], outcome["max_iterations"]) == (0, 15, 15)
+
+
+def test_train_resume_goes_on_with_the_newest_run(desk: Desk) -> None:
+    desk.outcome("die-at=11", "--max-iterations", "20", "--save-every", "4")
+    code, outcome = desk.outcome("train", "--resume")
+    assert (code, outcome["run"], outcome["iteration"], outcome["attempts"]) == (0, "1", 20, 2)
+
+
+def test_a_cut_checkpoint_is_passed_over(desk: Desk) -> None:
+    desk.outcome("truncate=13", "--max-iterations", "20", "--save-every", "4")
+    run = registry.load("1")
+    newest = max(Path(str(run.log_dir)).glob("model_*.pt"), key=lambda file: int(file.stem.partition("_")[2]))
+    code, outcome = desk.resume("train")
+    assert (code, outcome["iteration"]) == (0, 20)
+    assert [finding["code"] for finding in outcome["plan"]["findings"]] == ["checkpoint-damaged"]
+    assert str(newest) in outcome["plan"]["findings"][0]["message"]
+    assert registry.load("1").attempts[1].from_checkpoint != str(newest)
+
+
+def test_a_kill_before_the_first_checkpoint_starts_over(desk: Desk) -> None:
+    desk.outcome("die-at=0", "--max-iterations", "10", library="skrl")
+    code, outcome = desk.resume("train")
+    assert (code, outcome["iteration"], registry.load("1").attempts[1].first_iteration) == (0, 10, 0)
+    assert "resume-from-nothing" in [finding["code"] for finding in outcome["plan"]["findings"]]
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_killed_spark_rl_takes_its_child_along_and_is_lost(desk: Desk, *, detached: bool) -> None:
+    child = desk.train("family deaf", *(("--detach",) if detached else ()))
+    trainer, grandchild = desk.notes.started()["pid"], int(desk.notes.read("grandchild"))
+    desk.until("running")
+    owner = registry.load("1").owner.pid
+    assert (owner == child.pid) is not detached
+    os.kill(owner, signal.SIGKILL)
+    lab.finish(child)
+    lab.eventually(lambda: not lab.is_running(trainer) and not lab.is_running(grandchild), "the end of all")
+    assert registry.load("1").state == "lost"
+
+
+def test_a_detached_run_is_watched_and_stopped_from_elsewhere(desk: Desk) -> None:
+    code, out, _ = lab.finish(desk.train("polite", "--detach", "--json"))
+    assert (code, json.loads(out)["runs"][0]["id"]) == (0, "1")
+    desk.notes.started()
+    desk.until("running")
+    attached = desk.start("", "runs", "attach", "1")
+    code, out, _ = lab.finish(desk.start("", "runs", "stop", "1", "--json"))
+    assert (code, json.loads(out)["runs"][0]["state"]) == (0, "interrupted")
+    assert lab.finish(attached)[0] == 1
+
+
+def test_a_lost_terminal_does_not_end_a_run(desk: Desk) -> None:
+    child = desk.train("polite")
+    desk.notes.started()
+    desk.until("running")
+    child.send_signal(signal.SIGHUP)
+    lab.eventually(lambda: registry.load("1").unattended, "the record's word")
+    assert child.poll() is None
+    child.send_signal(signal.SIGTERM)
+    assert lab.finish(child)[0] == 143
+    assert registry.load("1").state == "interrupted"
+
+
+def test_a_trainer_that_ignores_int_and_term_is_ended_by_impatience(desk: Desk) -> None:
+    child = desk.train("deaf", "--json")
+    desk.notes.started()
+    desk.until("running")
+    for heard in ("2", "2 15"):
+        child.send_signal(signal.SIGINT)
+        desk.notes.expect("heard", heard)
+    child.send_signal(signal.SIGINT)
+    code, out, _ = lab.finish(child)
+    assert (code, json.loads(out)["state"], json.loads(out)["exit_status"]) == (130, "interrupted", -signal.SIGKILL)
+
+
+def test_two_starts_in_one_second_do_not_meet(desk: Desk) -> None:
+    children = [desk.train("pace=0.02", "--max-iterations", "20", "--json") for _ in range(3)]
+    documents = [json.loads(lab.finish(child)[1]) for child in children]
+    assert [document["state"] for document in documents] == ["succeeded"] * 3
+    assert {document["run"] for document in documents} == {"1", "2", "3"}
+    assert len({document["log_dir"] for document in documents}) == 3
+
+
+def test_a_traceback_with_status_0_is_a_failure(desk: Desk) -> None:
+    code, outcome = desk.outcome("zero-after-traceback", "--max-iterations", "20")
+    assert (code, outcome["state"], outcome["exit_status"]) == (1, "failed", 0)
+    assert "Error" in outcome["message"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "failure"),
+    [
+        ("oom-at=5", "out-of-memory"),
+        ("segv-at=5", "native-crash"),
+        ("crash-at=5", "unknown"),
+        ("nan-at=9", "nan"),
+    ],
+)
+def test_a_failure_has_a_class_and_a_remedy(desk: Desk, behaviour: str, failure: str) -> None:
+    code, outcome = desk.outcome(behaviour, "--max-iterations", "20", "--save-every", "4")
+    assert (code, outcome["state"], outcome["failure"]) == (1, "failed", failure), outcome
+    assert outcome["hint"]
+    if failure == "nan":
+        assert f"the last finite checkpoint is {outcome['log_dir']}/model_" in outcome["hint"]
+
+
+@pytest.mark.parametrize("behaviour", ["flood=100000000", "longline=10000000 latin1"])
+def test_any_output_is_borne_in_80_megabytes(desk: Desk, behaviour: str) -> None:
+    child = desk.train(behaviour, "--max-iterations", "5", "--json")
+    code, out, err = lab.finish(child)
+    assert code == 0, err
+    assert json.loads(out)["iteration"] == 5
+    size = registry.output("1").stat().st_size
+    assert size > (10**8 if behaviour.startswith("flood") else 10**7)
+
+
+def test_the_launcher_stays_small_in_a_flood(desk: Desk) -> None:
+    """The largest of spark-rl and its reaper, each counted whole, twice over: their code is shared."""
+    argv = (sys.executable, "-c", PEAK, "train", *TASK, "--library", "rsl_rl", "--isaaclab", str(desk.lab), "--json")
+    child = lab.start(*argv, cwd=desk.folder, env=lab.environ("flood=30000000", desk.notes))
+    code, out, err = lab.finish(child)
+    assert code == 0, err
+    assert int(out.splitlines()[-1]) < 80 * 1024 - 13 * 1024
+
+
+PEAK = (
+    "import resource, sys; from spark_rl.__main__ import run; code = run(sys.argv[1:]);"
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+)
+
+
+def test_a_full_disk_stops_no_run(desk: Desk) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    disk = desk.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
+    try:
+        words = ("--max-iterations", "40", "--json")
+        child = desk.train("flood=2000000 pace=0.1", *words, SPARK_RL_STATE=str(disk))
+        code, out, err = lab.finish(child)
+        assert code == 0, err
+        outcome = json.loads(out)
+        assert (outcome["state"], outcome["iteration"]) == ("succeeded", 40)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_registry_that_cannot_be_written_is_told_before_the_start(desk: Desk) -> None:
+    (desk.folder / "file").write_text("")
+    code, out, _ = lab.finish(desk.train("train", "--json", SPARK_RL_STATE=str(desk.folder / "file")))
+    assert code == 1
+    assert "record" in json.loads(out)["error"]["message"]
+    assert not (desk.notes.folder / "started").exists()
+
+
+def test_a_record_removed_under_a_run_comes_back(desk: Desk) -> None:
+    child = desk.train("polite", "--json")
+    desk.notes.started()
+    desk.until("running")
+    subprocess.run(["rm", "-r", registry.path("1")], check=True)
+    lab.eventually((registry.path("1") / "state.json").exists, "the record")
+    child.send_signal(signal.SIGINT)
+    assert lab.finish(child)[0] == 130
+    assert registry.load("1").state == "interrupted"
+
+
+def test_a_run_folder_removed_under_a_run_is_a_failure_that_is_told(desk: Desk) -> None:
+    child = desk.train("pace=0.2", "--max-iterations", "20", "--json")
+    desk.until("running")
+    lab.eventually(lambda: registry.load("1").log_dir is not None, "the run folder")
+    subprocess.run(["rm", "-r", desk.folder / "logs"], check=True)
+    code, out, err = lab.finish(child)
+    assert code in (0, 1), err
+    assert json.loads(out)["schema"] == "spark-rl/outcome/1"
+
+
+def test_no_secret_reaches_a_record(desk: Desk) -> None:
+    secret = "wandb0123456789abcdef0123456789abcdef0123"  # noqa: S105 - it must not be found
+    env = {"WANDB_API_KEY": secret}
+    desk.outcome("train", "--max-iterations", "5", f"agent.wandb_api_key={secret}", **env)
+    records = [file.read_text() for file in registry.path("1").glob("*.json")]
+    assert len(records) >= 2
+    assert not any(secret in record for record in records)
+    assert secret in " ".join(desk.notes.started()["argv"])
+
+
+class Inside:
+    """A training inside this process, with limits and clocks of the test's own."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, iterations: int = 20) -> None:
+        self.notes = lab.Notes(folder / "notes")
+        for name, value in {"FAKE_TRAINER": behaviour, "FAKE_NOTES": str(self.notes.folder)}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(network, "answers", lambda: True)
+        monkeypatch.setattr(launch, "BACK_OFF_S", 0.0)
+        request = Request(
+            action="train",
+            cwd=str(folder),
+            task="Isaac-Cartpole-Direct",
+            library="rsl_rl",
+            max_iterations=iterations,
+            save_every="4",
+        )
+        facts = prepare.gather(prepare.Place(cwd=folder, isaaclab=str(lab.package(folder / "env"))))
+        self.what = launch.Start(plan=prepare.decide(request, facts), request=request, facts=facts)
+
+    def run(self, limits: launch.Limits | None = None, max_restarts: int = 0) -> Outcome:
+        what = replace(self.what, limits=limits or launch.Limits(), max_restarts=max_restarts)
+        outcome = launch.start(what, show=lambda _run: Silent(), tell=lambda _line: None)
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+
+def test_a_native_crash_is_restarted_from_the_newest_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = Inside(tmp_path, monkeypatch, "1:segv-at=10 2:segv-at=15").run(max_restarts=3)
+    assert (outcome.state, outcome.run.progress.iteration) == ("succeeded", 20)
+    assert [(one.state, one.failure) for one in outcome.run.attempts] == [
+        ("failed", "native-crash"),
+        ("failed", "native-crash"),
+        ("succeeded", None),
+    ]
+    assert [one.first_iteration for one in outcome.run.attempts] == [0, 8, 12]
+
+
+def test_a_stall_is_ended_and_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = launch.Limits(stall=2.0, grace=0.2)
+    outcome = Inside(tmp_path, monkeypatch, "1:stall-at=10").run(limits, max_restarts=1)
+    assert (outcome.state, [one.failure for one in outcome.run.attempts]) == ("succeeded", ["stall", None])
+
+
+@pytest.mark.parametrize("behaviour", ["crash-at=5", "nan-at=9", "oom-at=5"])
+def test_what_would_only_come_again_is_not_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    outcome = Inside(tmp_path, monkeypatch, behaviour).run(max_restarts=3)
+    assert (outcome.state, len(outcome.run.attempts)) == ("failed", 1)
+
+
+def test_restarts_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Inside(tmp_path, monkeypatch, "segv-at=10").run(max_restarts=2)
+    assert (outcome.state, len(outcome.run.attempts)) == ("failed", 3)
+
+
+def test_a_trainer_that_hangs_when_all_is_done_has_succeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Inside(tmp_path, monkeypatch, "hang-at-end").run(launch.Limits(hang=1.0, grace=0.2))
+    assert (outcome.state, outcome.message) == (
+        "succeeded",
+        "all 20 iterations done (it had to be ended: its shutdown hung)",
+    )
+
+
+def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spark_rl.launch import watching
+
+    began, ticks = time.monotonic(), []
+
+    def clock() -> float:
+        return began + (time.monotonic() - began) * 600
+
+    class Told(Silent):
+        def update(self, run: Any, at: float) -> None:
+            ticks.append(at)
+
+    inside = Inside(tmp_path, monkeypatch, "silent pace=0.15")
+    monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock})
+    outcome = launch.start(inside.what, show=lambda _run: Told(), tell=lambda _line: None)
+    assert isinstance(outcome, Outcome)
+    assert outcome.exit_status == 0
+    assert max(ticks) > 600
+
+
+def test_the_list_knows_every_run(desk: Desk) -> None:
+    desk.outcome("train", "--max-iterations", "5")
+    desk.outcome("crash-at=2", "--max-iterations", "5")
+    code, out, _ = lab.finish(desk.start("", "runs", "list", "--json"))
+    listed = json.loads(out)["runs"]
+    assert code == 0
+    assert [(run["id"], run["state"]) for run in listed] == [("2", "failed"), ("1", "succeeded")]
+    assert [run.id for run in runs.select(state="failed").runs] == ["2"]
