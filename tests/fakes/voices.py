@@ -95,7 +95,8 @@ class Voice:
         files.write_configs(self.run, self.agent(), self.num_envs)
         if self.loaded:
             say(*self.loading())
-        self.events = files.Events(self.event_file())
+        event_file = self.event_file()
+        self.events, self.event_folder = files.Events(event_file), event_file.parent
 
     def loading(self) -> tuple[str, ...]:
         return (f"[INFO]: Loading model checkpoint from: {self.loaded}",)
@@ -349,7 +350,7 @@ class Sb3(Voice):
 
     def begin(self) -> None:
         super().begin()
-        say(f"Logging to {self.event_file().parent}")
+        say(f"Logging to {self.event_folder}")
 
     def iteration(self, done: int, reward: float) -> None:
         steps, interval = done * self.horizon * self.num_envs, self.save_interval * self.horizon or 1000
