@@ -2,7 +2,7 @@
 
 Called as Isaac Lab's entry would be, in any version's spelling. ``FAKE_TRAINER`` holds words that say what to do, and
 ``FAKE_NOTES`` a folder where it writes down what it saw. Without words it trains 150 iterations: it says what the RL
-library says and leaves what that leaves (fakes/voices.py), resumes from ``--checkpoint`` by the library's own rule, and
+library says and leaves what that leaves (voices.py), resumes from ``--checkpoint`` by the library's own rule, and
 obeys ``--max_iterations``, ``--num_envs`` and a save interval among the overrides.
 
 ``iterations=N``  when the command line does not say; ``pace=SECONDS`` sleeps before each, ``save=N`` saves every N
@@ -51,8 +51,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fakes import files, voices
-from fakes.voices import VOICES, option
+from fakes import files, voice
+from fakes.voice import Voice, option
+from fakes.voices import VOICES
 
 SAVING = ("agent.save_interval", "agent.params.config.save_frequency")
 DEAF = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]; print('deaf', flush=True); signal.pause()"
@@ -179,12 +180,12 @@ def save_interval(argv: list[str], words: list[str]) -> int | None:
 def train(argv: list[str], words: list[str]) -> int:
     if "play" in argv:
         return 0
-    voices.SILENT = "silent" in words
+    voice.SILENT = "silent" in words
     if "stubborn" in words:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
     version = value(words, "version") or ("3.0.0" if option(argv, "-m") == "isaaclab" else "2.3.2")
-    voice = VOICES[library(argv)](
+    training = VOICES[library(argv)](
         argv,
         iterations=int(value(words, "iterations") or 150),
         save=save_interval(argv, words),
@@ -193,15 +194,15 @@ def train(argv: list[str], words: list[str]) -> int:
     )
     noise(words)
     try:
-        loop(voice, words)
+        loop(training, words)
     except KeyboardInterrupt:
-        voice.interrupted()
+        training.interrupted()
         return 0
     if "past" in words:
-        for index, path in enumerate(voice.checkpoints()):
+        for index, path in enumerate(training.checkpoints()):
             os.utime(path, (1_000_000 + index, 1_000_000 + index))
     if any(word.endswith("video") for word in words):
-        record(voice.run, "" if "empty-video" in words else "frames")
+        record(training.run, "" if "empty-video" in words else "frames")
     if "hang-at-end" in words:
         stall()
     return 0
@@ -219,58 +220,58 @@ def noise(words: list[str]) -> None:
     sys.stdout.buffer.flush()
 
 
-def loop(voice: voices.Voice, words: list[str]) -> None:
+def loop(training: Voice, words: list[str]) -> None:
     pace = float(value(words, "pace") or 0)
-    voice.begin()
-    misbehave(voice, words, voice.first)
-    for done in range(voice.first + 1, voice.last + 1):
+    training.begin()
+    misbehave(training, words, training.first)
+    for done in range(training.first + 1, training.last + 1):
         time.sleep(pace)
         nan = value(words, "nan-at") == str(done)
-        voice.iteration(done, float("nan") if nan else voice.reward(done))
+        training.iteration(done, float("nan") if nan else training.reward(done))
         if nan:
             text = "The rewards returned by the environment contain NaN values. This usually indicates a bug in the"
             raise ValueError(f"{text} environment's reward computation.")
-        misbehave(voice, words, done)
-    voice.end()
+        misbehave(training, words, done)
+    training.end()
 
 
-def misbehave(voice: voices.Voice, words: list[str], done: int) -> None:
+def misbehave(training: Voice, words: list[str], done: int) -> None:
     """Do what a word wants at this iteration; the start of a resumed run is nobody's."""
-    half = str((voice.first + voice.last) // 2)
+    half = str((training.first + training.last) // 2)
     for word in words:
         name, _, at = word.partition("=")
         act = ACTS.get(name)
-        first = done == voice.first
+        first = done == training.first
         if act and (at or half) == ("0" if first else str(done)):
-            act(voice)
+            act(training)
 
 
-def stall(_voice: voices.Voice | None = None) -> None:
+def stall(_training: Voice | None = None) -> None:
     while True:
         signal.pause()
 
 
-def segfault(_voice: voices.Voice) -> None:
+def segfault(_training: Voice) -> None:
     faulthandler.enable()
     os.kill(os.getpid(), signal.SIGSEGV)
     stall()
 
 
-def die(_voice: voices.Voice) -> None:
+def die(_training: Voice) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     stall()
 
 
-def truncate(voice: voices.Voice) -> None:
-    files.cut(voice.checkpoints()[-1])
-    die(voice)
+def truncate(training: Voice) -> None:
+    files.cut(training.checkpoints()[-1])
+    die(training)
 
 
-def crash(_voice: voices.Voice) -> None:
+def crash(_training: Voice) -> None:
     raise RuntimeError("the physics exploded")
 
 
-def fill_memory(_voice: voices.Voice) -> None:
+def fill_memory(_training: Voice) -> None:
     """Fail as torch does, whose error has its module before its name."""
     error = type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch"})
     raise error(
@@ -279,10 +280,10 @@ def fill_memory(_voice: voices.Voice) -> None:
     )
 
 
-def fail_with_zero(voice: voices.Voice) -> None:
+def fail_with_zero(training: Voice) -> None:
     """Fail as a script does whose simulator ends the process while it closes."""
     try:
-        crash(voice)
+        crash(training)
     except RuntimeError:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()

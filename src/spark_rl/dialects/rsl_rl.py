@@ -16,7 +16,7 @@ _ITERATION = re.compile(r"Learning iteration (\d+)/(\d+)")
 
 def _iteration(text: str) -> Event | None:
     """Read the iteration, which counts from 0 though it is done: the checkpoint of the same number is yet to come."""
-    found = _ITERATION.match(text)
+    found = _ITERATION.fullmatch(text)
     if found is None:
         return None
     return Event(phase="training", iteration=int(found[1]) + 1, max_iterations=int(found[2]))
