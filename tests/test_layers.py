@@ -19,9 +19,9 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec config_classes description documents external literals "
-        "names plan profiles redact registrations scanning search selection text words"
+        "names plan profiles redact registrations scanning search selection summaries text times words"
     ),
-    "catalogues host installations logs network preload projects registry settings supervisor",
+    "catalogues host installations logs network preload projects provenance registry settings supervisor",
     "completion launch prepare requests",
     "__main__ cli render tables",
 )
