@@ -20,14 +20,14 @@ LAYERS = (
     (
         "agent_configs assets catalog checkpoints checks codec config_classes counting description dialects documents "
         "durations external intake judging literals names plan profiles redact registrations scanning search selection "
-        "signatures text words"
+        "signatures summaries text times words"
     ),
     (
-        "catalogues checkpoint_files gauges host installations logs network preload projects registry settings "
-        "supervisor transcripts"
+        "catalogues checkpoint_files gauges host installations logs network preload projects provenance registry "
+        "settings supervisor transcripts"
     ),
     "completion launch prepare requests runs",
-    "__main__ cli live options render runs_cli tables",
+    "__main__ acting cli live options render runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
@@ -40,7 +40,7 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
-TALKERS = frozenset(("render", "cli", "live", "options", "runs_cli"))
+TALKERS = frozenset(("acting", "render", "cli", "live", "options", "runs_cli"))
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 

@@ -145,7 +145,7 @@ _REQUEST_FLAGS = frozenset(
 
 
 def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
-    from spark_rl import prepare, requests, runs, settings
+    from spark_rl import acting, prepare, requests, runs, settings
 
     _check_values(given)
     cwd = _here()
@@ -166,34 +166,7 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
     if action == "train" and request.resume:
         run = runs.newest(*prepare.meant(request, facts))
         request = runs.merged(run, request) if run else request
-    carry_out(request, facts, run, given)
-
-
-def carry_out(request: Any, facts: Any, run: Any, given: dict[str, Any]) -> None:
-    """Plan a request, or what is left of a run, and carry it out or show it."""
-    from spark_rl import documents, launch, prepare, render
-
-    if run is None:
-        what = launch.Start(plan=prepare.decide(request, facts), request=request, facts=facts)
-    else:
-        what = launch.resumed(run, request, facts, request.max_iterations)
-    prepare.remember(facts)
-    as_json = given["as_json"]
-    if given["dry_run"]:
-        render.document(documents.plan(what.plan)) if as_json else render.plan(what.plan)
-        return
-    what = launch.limited(
-        what,
-        stall=given.get("stall_timeout"),
-        max_restarts=given.get("max_restarts", 0),
-        detach=given.get("detach", False),
-    )
-    show = render.viewer(raw=given["raw"], every=given["progress_every"])
-    ended = launch.start(what, show=show, tell=render.talk, announce=render.starting)
-    if isinstance(ended, launch.Outcome):
-        render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
-        raise typer.Exit(launch.exit_code(ended))
-    render.detached(ended, as_json=as_json)
+    acting.carry_out(request, facts, run, given)
 
 
 def _here() -> Path:

@@ -20,8 +20,11 @@ Kind = TypeVar("Kind")
 
 
 def encode(run: Run) -> Document:
-    """Return a run as the document of ``state.json``; numbers that JSON has no word for become None."""
-    return {"schema": SCHEMA} | {name: _plain(value) for name, value in asdict(run).items()}
+    """Return a run as the document of ``state.json``; what is not known is left out.
+
+    Numbers that JSON has no word for count as unknown.
+    """
+    return {"schema": SCHEMA} | _known(asdict(run))
 
 
 def decode(document: object) -> Run:
@@ -44,11 +47,16 @@ def read(kind: type[Kind], document: object) -> Kind:
     return value
 
 
+def _known(values: Document) -> Document:
+    plain = {name: _plain(value) for name, value in values.items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return _known(value)
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -68,26 +76,35 @@ def _reader(kind: Any) -> Reader:
         return _optional_reader(_reader(next(argument for argument in arguments if argument is not types.NoneType)))
     if origin is tuple:
         many = arguments[-1] is ...
-        return _list_reader(_reader(arguments[0])) if many else _tuple_reader(tuple(map(_reader, arguments)))
+        return _list_reader(arguments[0]) if many else _tuple_reader(tuple(map(_reader, arguments)))
     return _plain_reader(kind)
 
 
 def _record_reader(kind: type) -> Reader:
     hints = get_type_hints(kind)
-    table = [(field.name, _reader(hints[field.name]), field.default is MISSING) for field in fields(kind)]
+    table = {field.name: (_accepted(hints[field.name]), _reader(hints[field.name])) for field in fields(kind)}
+    required = frozenset(field.name for field in fields(kind) if field.default is MISSING)
 
     def read(value: Any, where: str) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} is not an object")  # noqa: TRY004 - one error for all that is no record
+        if type(value) is not dict:
+            raise ValueError(f"{where} is not an object")
         given = {}
-        for name, reader, required in table:
-            if name in value:
-                given[name] = reader(value[name], name)
-            elif required:
-                raise ValueError(f"{where} has no {name}")
+        for name, item in value.items():
+            if name in table:
+                accepted, reader = table[name]
+                given[name] = item if type(item) in accepted else reader(item, name)
+        if not given.keys() >= required:
+            raise ValueError(f"{where} has no {', '.join(sorted(required - given.keys()))}")
         return kind(**given)
 
     return read
+
+
+def _accepted(kind: Any) -> frozenset[type]:
+    """Return the types of values that need no reader: most of them, and it takes half the time to know it here."""
+    parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    plain = {part for part in parts if part in (str, int, float, bool, types.NoneType)}
+    return frozenset(plain | ({int} if float in plain else set()))
 
 
 def _literal_reader(choices: tuple[Any, ...]) -> Reader:
@@ -105,11 +122,13 @@ def _optional_reader(reader: Reader) -> Reader:
     return lambda value, where: None if value is None else reader(value, where)
 
 
-def _list_reader(reader: Reader) -> Reader:
+def _list_reader(kind: Any) -> Reader:
+    accepted, reader = _accepted(kind), _reader(kind)
+
     def read(value: Any, where: str) -> Any:
-        if not isinstance(value, list):
-            raise ValueError(f"{where} is not a list")  # noqa: TRY004 - one error for all that is no record
-        return tuple([reader(item, where) for item in value])
+        if type(value) is not list:
+            raise ValueError(f"{where} is not a list")
+        return tuple([item if type(item) in accepted else reader(item, where) for item in value])
 
     return read
 

@@ -81,7 +81,8 @@ class Attempt:
 class Owner:
     """The process that supervises a run; a process number alone would be reused.
 
-    ``start_ticks`` is its start in clock ticks after boot (field 22 of /proc/PID/stat), ``boot`` the boot's id.
+    ``start_ticks`` is its start in clock ticks after boot (field 22 of /proc/PID/stat), ``boot`` the boot's
+    id, a slash and the namespace that process numbers belong to (containers have their own).
     """
 
     host: str

@@ -119,12 +119,12 @@ def resume(
     given = {**locals()}
     from dataclasses import replace
 
-    from spark_rl import cli, prepare, runs
+    from spark_rl import acting, prepare, runs
 
     found = runs.resumable(run)
     request, isaaclab = runs.request_of(found)
     facts = prepare.gather(prepare.Place(cwd=Path(request.cwd), isaaclab=isaaclab))
-    cli.carry_out(replace(request, max_iterations=max_iterations, resume=False), facts, found, given)
+    acting.carry_out(replace(request, max_iterations=max_iterations, resume=False), facts, found, given)
 
 
 @app.command()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from spark_rl.records import Run, RunState
+    from spark_rl.summaries import Summary
 
 LATEST = ("latest", "last")
 """Words for the newest run."""
@@ -44,7 +45,7 @@ class Selection:
     since: float | None = None
     limit: int | None = None
 
-    def wants(self, run: Run) -> bool:
+    def wants(self, run: Run | Summary) -> bool:
         """Say whether a run is one of them, the limit apart."""
         return (
             (self.action in ("all", run.action))
@@ -59,27 +60,22 @@ class Selection:
 class Listing:
     """The chosen runs, newest first, and the records on the way to them that cannot be read."""
 
-    runs: tuple[Run, ...] = ()
+    runs: tuple[Summary, ...] = ()
     bad: tuple[BadRecord, ...] = ()
 
 
-def select(entries: Iterable[Run | BadRecord], wanted: Selection) -> Listing:
+def select(entries: Iterable[Summary | BadRecord], wanted: Selection) -> Listing:
     """Return the wanted runs of ``entries``, which come newest first and are read no further than the limit."""
-    runs: list[Run] = []
+    runs: list[Summary] = []
     bad: list[BadRecord] = []
-    for entry in _until(entries, runs, wanted.limit):
+    for entry in entries if wanted.limit != 0 else ():
         if isinstance(entry, BadRecord):
             bad.append(entry)
         elif wanted.wants(entry):
             runs.append(entry)
+            if len(runs) == wanted.limit:
+                break
     return Listing(runs=tuple(runs), bad=tuple(bad))
-
-
-def _until(entries: Iterable[Run | BadRecord], runs: list[Run], limit: int | None) -> Iterator[Run | BadRecord]:
-    for entry in entries:
-        if limit is not None and len(runs) >= limit:
-            return
-        yield entry
 
 
 def age(text: str) -> float:

@@ -1,0 +1,43 @@
+"""What ``train``, ``play`` and ``runs resume`` have in common: plan, start, tell what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spark_rl.model import Request
+    from spark_rl.plan import Facts
+    from spark_rl.records import Run
+
+
+def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> None:
+    """Plan a request, or what is left of a run, and carry it out or show it."""
+    from spark_rl import documents, launch, prepare, render
+
+    if run is None:
+        what = launch.Start(plan=prepare.decide(request, facts), request=request, facts=facts)
+    else:
+        what = launch.resumed(run, request, facts, request.max_iterations)
+    prepare.remember(facts)
+    as_json = given["as_json"]
+    if given["dry_run"]:
+        render.document(documents.plan(what.plan)) if as_json else render.plan(what.plan)
+        return
+    what = launch.limited(
+        what,
+        stall=given.get("stall_timeout"),
+        max_restarts=given.get("max_restarts", 0),
+        detach=given.get("detach", False),
+    )
+    show = render.viewer(raw=given["raw"], every=given["progress_every"])
+    ended = launch.start(what, show=show, tell=render.talk, announce=render.starting)
+    if isinstance(ended, launch.Outcome):
+        render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
+        raise typer.Exit(launch.exit_code(ended))
+    render.detached(ended, as_json=as_json)
+
+
