@@ -11,7 +11,6 @@ import pytest
 from spark_rl import logs
 from spark_rl.checkpoints import GLOBS
 from spark_rl.errors import RequestError
-from spark_rl.logs import Traces
 from spark_rl.model import Installation, Plan, Resolved, Task
 
 if TYPE_CHECKING:

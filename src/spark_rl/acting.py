@@ -39,5 +39,3 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
         raise typer.Exit(launch.exit_code(ended))
     render.detached(ended, as_json=as_json)
-
-

@@ -23,7 +23,6 @@ from spark_rl import (
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
 from spark_rl.plan.policy import REMOTE, run_folder, wanted
-from spark_rl.selection import Selection
 
 if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
@@ -119,8 +118,7 @@ def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:
 
 def _pace(target: Target) -> float | None:
     """Return the seconds an iteration of this task and library took last time, None where no record tells."""
-    wanted = Selection(task=target.task.task.id, library=target.library)
-    same = (run for run in registry.listing(wanted).runs if run.task == wanted.task)
+    same = registry.of_task(target.task.task.id, target.library)
     return next((run.progress.iteration_seconds for run in same if run.progress.iteration_seconds), None)
 
 

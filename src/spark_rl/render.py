@@ -176,13 +176,34 @@ def attached(states: Iterable[Run], *, every: float) -> int:
     return 0 if run.state == "succeeded" else 1
 
 
+def stopped(run: Run, *, as_json: bool) -> None:
+    """Print what a run that was stopped came to."""
+    if as_json:
+        document(documents.runs((run,)))
+    else:
+        out(f"{_coloured(run.state, sys.stdout)}: run {run.id}, {run.message}")
+
+
+def confirmed(question: str) -> bool:
+    """Ask a question that only a person can answer with yes."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def raw(chunk: bytes) -> None:
+    """Print bytes as they are."""
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
 def runs_before(run: Run) -> dict[str, float]:
     """Return how long the phases of the newest earlier run of the same task took, in seconds."""
     from spark_rl import registry
-    from spark_rl.selection import Selection
 
-    wanted = Selection(task=run.task, library=run.library, action=run.action)
-    same = (one for one in registry.listing(wanted).runs if one.task == run.task and one.id != run.id)
+    same = (one for one in registry.of_task(run.task, run.library, run.action) if one.id != run.id)
     return next((dict(one.progress.phases) for one in same if one.progress.phases), {})
 
 

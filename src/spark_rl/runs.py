@@ -176,6 +176,5 @@ _KEPT = frozenset(("action", "task", "cwd", "resume", "checkpoint", "assets"))
 
 def newest(task: str, library: str, algorithm: str, cwd: str) -> Run | None:
     """Return the newest training of a task in a folder that is over."""
-    wanted = (task, library, algorithm, cwd)
-    same = (run for run in select().runs if (run.task, run.library, run.algorithm, run.cwd) == wanted)
-    return next((run for run in same if run.over), None)
+    same = registry.of_task(task, library)
+    return next((run for run in same if run.over and (run.algorithm, run.cwd) == (algorithm, cwd)), None)

@@ -105,7 +105,7 @@ def _conduct(what: Start, run: Run, show: Callable[[Run], View]) -> Outcome:
     try:
         restarts = 0
         while True:
-            what = replace(what, plan=stamp(what.plan, _timestamp()))
+            what = replace(what, plan=stamp(what.plan, _folder_name(run)))
             ended = attempt(what, run, view)
             run = ended.run
             if not _may_go_on(what, ended, restarts):
@@ -121,9 +121,10 @@ def _conduct(what: Start, run: Run, show: Callable[[Run], View]) -> Outcome:
         view.close()
 
 
-def _timestamp() -> str:
-    """Return the name of a run folder as Isaac Lab makes it: local time."""
-    return datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+def _folder_name(run: Run) -> str:
+    """Return a run folder's name: local time, as Isaac Lab has it, and what tells two starts of one second apart."""
+    again = f"-{len(run.attempts) + 1}" if run.attempts else ""
+    return f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}_run{run.id}{again}"
 
 
 def _may_go_on(what: Start, ended: Ended, restarts: int) -> bool:

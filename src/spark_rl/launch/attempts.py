@@ -109,7 +109,8 @@ def _with_attempt(run: Run, what: Start) -> Run:
 def _run(what: Start, watcher: Attending, result: Path) -> Exit:
     decided = what.plan
     environ = {name: value for name, value in os.environ.items() if name not in decided.env_unset}
-    environ |= dict(decided.env) | {RESULT_VARIABLE: str(result)}
+    # Into a pipe Python would print 8 KiB at a time: iterations would come by the dozen, and the last ones never.
+    environ |= {"PYTHONUNBUFFERED": "1"} | dict(decided.env) | {RESULT_VARIABLE: str(result)}
     try:
         return supervisor.run(
             decided.argv, cwd=Path(decided.cwd), environ=environ, watcher=watcher, grace_s=what.limits.grace

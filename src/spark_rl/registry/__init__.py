@@ -23,7 +23,9 @@ from spark_rl.registry.reading import entries
 from spark_rl.selection import BadRecord, Listing, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from spark_rl.model import Action
 
 __all__ = [
     "HEARTBEAT_LIMIT_S",
@@ -120,6 +122,15 @@ def listing(wanted: Selection) -> Listing:
         CheckError: The state folder cannot be read.
     """
     return selection.select(reading.rows(), wanted)
+
+
+def of_task(task: str, library: str, action: Action = "train") -> Iterator[Run]:
+    """Yield the runs of exactly one task and library, newest first, each read only when it is asked for."""
+    wanted = Selection(task=task, library=library, action=action)
+    for row in listing(wanted).runs:
+        entry = reading.entry(row.id) if row.task == task else None
+        if isinstance(entry, Run):
+            yield entry
 
 
 def resolve(text: str, cwd: Path) -> Run:
