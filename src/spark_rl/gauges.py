@@ -56,6 +56,16 @@ class Gauge:
         return (sum(loads) / len(loads) if loads else None), used, total
 
 
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since the machine started."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            name, _, number = line.partition(" ")
+            if name == "oom_kill":
+                return int(number)
+    return 0
+
+
 def _system() -> tuple[int, int]:
     """Return the used and the total memory of the system in MiB."""
     sizes = {}

@@ -29,6 +29,7 @@ _SIGNALS = {
     11: "SIGSEGV",
     15: "SIGTERM",
 }
+_FEWER = "use fewer environments: --num-envs N"
 _CRASHES = frozenset((4, 6, 7, 8, 11))
 
 
@@ -40,7 +41,8 @@ class Evidence:
     ``sent`` are the signals that spark-rl sent, ``stopped_by`` the one it received itself, ``ended_by`` why it ended
     the run by its own decision. ``iteration`` and ``max_iterations`` count the whole run, ``checkpoint_iteration`` is
     what its newest whole checkpoint holds, ``checkpoints`` what this attempt wrote. ``finished`` says that the library
-    announced its end, ``output`` are the lines that a :class:`Witness` kept.
+    announced its end, ``output`` are the lines that a :class:`Witness` kept, ``oom_killed`` that the kernel killed
+    something for want of memory meanwhile.
     """
 
     action: Literal["train", "play"]
@@ -60,6 +62,7 @@ class Evidence:
     video_asked: bool = False
     videos: int = 0
     published_missing: bool = False
+    oom_killed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +190,7 @@ def _failed(evidence: Evidence) -> Verdict:
         )
     if evidence.ended_by == "memory":
         message = "it was ended before the machine ran out of memory"
-        return Verdict(
-            state="failed", failure="out-of-memory", message=message, hint="use fewer environments: --num-envs N"
-        )
+        return Verdict(state="failed", failure="out-of-memory", message=message, hint=_FEWER)
     error, known = first_error(evidence.output), signatures.known(evidence.output)
     number = -evidence.exit_status if evidence.exit_status < 0 else evidence.exit_status - 128
     if known is not None:
@@ -216,13 +217,13 @@ def _failed(evidence: Evidence) -> Verdict:
 def _silent(evidence: Evidence, number: int) -> Verdict:
     """Judge a failure without a word."""
     action = evidence.action
+    if number == 9 and evidence.oom_killed:
+        message = f"the {action} script was ended by the kernel: the machine had no memory left"
+        return Verdict(state="failed", failure="out-of-memory", message=message, hint=_FEWER)
     if number == 9:
-        return Verdict(
-            state="failed",
-            failure="out-of-memory" if evidence.sent == () else "unknown",
-            message=f"the {action} script was ended by SIGKILL: is the machine out of memory?",
-            hint="see dmesg; use fewer environments: --num-envs N",
-        )
+        message = f"the {action} script was ended by SIGKILL{_where(evidence) if action == 'train' else ''}"
+        hint = "somebody killed it, or the memory limit of its container did"
+        return Verdict(state="failed", failure="unknown", message=message, hint=hint)
     if number in _SIGNALS:
         return Verdict(
             state="failed", failure="unknown", message=f"the {action} script was ended by {_SIGNALS[number]}"

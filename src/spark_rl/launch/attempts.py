@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import counting, judging, logs, preload, registry, supervisor
 from spark_rl.errors import CheckError
-from spark_rl.launch import continuing
+from spark_rl.launch import continuing, settling
 from spark_rl.launch.watching import Attending
 from spark_rl.outcome import PlayResult
 from spark_rl.records import Attempt, Progress
@@ -55,6 +55,8 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     if ("PYTHONEXE", what.facts.wrapper) in decided.env:
         preload.write_wrapper(Path(what.facts.wrapper))
     scale = _scale(what)
+    decided = settling.talkative(decided, scale.batch)
+    what = replace(what, plan=decided)
     run = _with_attempt(run, what)
     watcher = Attending(run, decided, scale, view=view, limits=what.limits)
     before = logs.traces(decided, video=what.request.video)
@@ -151,6 +153,7 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
         steps_played=played.steps if played else 0,
         video_asked=what.request.video,
         videos=len(new.videos),
+        oom_killed=watcher.oom_killed,
         published_missing=bool(_PUBLISHED & set(decided.argv)) and not logs.has_published(decided),
     )
 

@@ -1,4 +1,4 @@
-"""What only the moment of the start can decide: where assets come from, and what the run's folder is called."""
+"""What is decided at the start alone: where assets come from, how the run's folder is called, how much it tells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import assets, network
+from spark_rl import assets, network, profiles
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Finding
 
@@ -54,6 +54,22 @@ def stamp(decided: Plan, name: str) -> Plan:
         return decided
     at = decided.argv.index("--task")
     return replace(decided, argv=(*decided.argv[:at], f"--run_timestamp={name}", *decided.argv[at:]))
+
+
+def talkative(decided: Plan, batch: int | None) -> Plan:
+    """Let sb3 tell of each iteration: by default it keeps its words and rewards back for 100,000 env steps.
+
+    Args:
+        decided: The plan.
+        batch: Env steps of an iteration, None where they are not known.
+    """
+    profile, _ = profiles.profile(decided.isaaclab.version)
+    takes = "--log_interval" in profile.options(decided.library, decided.action)
+    own = any(word.partition("=")[0].replace("-", "_") == "__log_interval" for word in decided.argv)
+    if decided.library != "sb3" or not takes or own or not batch:
+        return decided
+    at = decided.argv.index("--task")
+    return replace(decided, argv=(*decided.argv[:at], f"--log_interval={batch}", *decided.argv[at:]))
 
 
 def refuse(findings: tuple[Finding, ...]) -> None:

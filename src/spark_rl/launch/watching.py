@@ -86,6 +86,7 @@ class Attending(supervisor.Watcher):
         self._printed = logs.Printed()
         self._folder: Path | None = None
         self._gauge = gauges.Gauge()
+        self._oom_kills = gauges.oom_kills()
         self._transcript = Transcript(registry.output(run.id))
         self._began = self._moved = self._phase_began = clock()
         self._ended_at: float | None = None
@@ -232,6 +233,11 @@ class Attending(supervisor.Watcher):
             return "hang" if now - self._ended_at >= self.limits.hang else None
         limit = self.limits.stall
         return "stall" if limit is not None and now - self._moved >= limit else None
+
+    @property
+    def oom_killed(self) -> bool:
+        """Whether the kernel killed something for want of memory since the start."""
+        return gauges.oom_kills() > self._oom_kills
 
     def _complete(self) -> bool:
         """Say whether everything that was asked for is done and saved."""
