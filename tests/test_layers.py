@@ -21,9 +21,9 @@ LAYERS = (
         "agent_configs assets catalog checkpoints checks codec config_classes description documents external literals "
         "names plan profiles redact registrations scanning search selection summaries text times words"
     ),
-    "catalogues host installations logs network preload projects provenance registry settings supervisor",
+    "catalogues host installations logs network output preload projects provenance registry settings supervisor",
     "completion launch prepare requests",
-    "__main__ cli render tables",
+    "__main__ cli render run_tables tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
