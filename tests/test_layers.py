@@ -23,11 +23,11 @@ LAYERS = (
         "signatures summaries text times words"
     ),
     (
-        "catalogues checkpoint_files gauges host installations logs network preload projects provenance registry "
+        "catalogues checkpoint_files gauges host installations logs network output preload projects provenance registry "
         "settings supervisor transcripts"
     ),
     "completion launch prepare requests runs",
-    "__main__ acting cli live options render runs_cli tables",
+    "__main__ acting cli live options render run_tables runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 

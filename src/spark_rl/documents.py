@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import __version__
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from spark_rl.errors import SparkError
     from spark_rl.model import Finding, Host, Installation, Plan, Request, Settings
     from spark_rl.outcome import Outcome
-    from spark_rl.plan import Facts
     from spark_rl.records import Run
+    from spark_rl.summaries import Summary
 
 Document = dict[str, Any]
 
@@ -62,41 +61,6 @@ def outcome(value: Outcome) -> Document:
     }
 
 
-def runs(values: Iterable[Run]) -> Document:
-    """Return runs as ``spark-rl/runs/1``."""
-    return {"schema": "spark-rl/runs/1", "runs": [run(value) for value in values]}
-
-
-def run(value: Run) -> Document:
-    """Return what ``runs list`` tells of a run."""
-    progress = value.progress
-    return {
-        "id": value.id,
-        "task": value.task,
-        "library": value.library,
-        "algorithm": value.algorithm,
-        "state": value.state,
-        "iteration": progress.iteration,
-        "max_iterations": progress.max_iterations,
-        "reward": progress.reward,
-        "started_at": value.started_at,
-        "log_dir": value.log_dir,
-        "checkpoint": progress.checkpoint,
-        "argv": list(value.argv),
-    }
-
-
-def start(value: Plan, request: Request, facts: Facts) -> Document:
-    """Return what is known of a run before it starts: enough to plan it again, and to say where it ran."""
-    return {
-        "schema": "spark-rl/start/1",
-        "spark_rl": __version__,
-        "request": asdict(request),
-        "plan": plan(value),
-        "host": asdict(facts.host),
-    }
-
-
 def doctor(host: Host, installations: Iterable[Installation], found: Iterable[Finding]) -> Document:
     """Return this machine as ``spark-rl/doctor/1``; ``--host`` reads it back."""
     facts = asdict(host)
@@ -106,6 +70,82 @@ def doctor(host: Host, installations: Iterable[Installation], found: Iterable[Fi
         "host": facts,
         "isaaclab": [asdict(installation) for installation in installations],
         "findings": findings(found),
+    }
+
+
+def start(
+    request: Request,
+    decided: Plan,
+    machine: Host,
+    *,
+    spark_rl: str,
+    versions: Iterable[tuple[str, str]] = (),
+    git: Mapping[str, Any] | None = None,
+) -> Document:
+    """Return what is known of a run before its start, for its record.
+
+    Args:
+        request: What was asked for.
+        decided: The plan.
+        machine: The machine it runs on.
+        spark_rl: The version of spark-rl.
+        versions: (name, version) of what it runs on.
+        git: The state of the source its task comes from, as a dictionary.
+    """
+    return {
+        "spark_rl": spark_rl,
+        "request": asdict(request),
+        "plan": plan(decided),
+        "host": asdict(machine) | {"environ": dict(machine.environ)},
+        "versions": dict(versions),
+        "git": dict(git) if git is not None else None,
+    }
+
+
+def runs(values: Iterable[Summary]) -> Document:
+    """Return runs as ``spark-rl/runs/1``."""
+    return {"schema": "spark-rl/runs/1", "runs": [_row(value) for value in values]}
+
+
+def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
+    """Return all that is recorded of a run as ``spark-rl/run/1``.
+
+    Args:
+        value: The run.
+        start: What was known before its start.
+        folder: Where its record lies.
+    """
+    from spark_rl.summaries import summarize
+
+    known = asdict(value)
+    return {
+        "schema": "spark-rl/run/1",
+        "run": _row(summarize(value, folder)),
+        "progress": _finite(known["progress"] | {"phases": dict(value.progress.phases)}),
+        "attempts": [_finite(_dated(attempt)) for attempt in known["attempts"]],
+        "owner": known["owner"],
+        "videos": list(value.videos),
+        "exported": list(value.exported),
+        "start": dict(start),
+    }
+
+
+def _row(value: Summary) -> Document:
+    return _finite(_dated(value._asdict() | {"argv": list(value.argv)}))
+
+
+def _dated(values: Document) -> Document:
+    """Return values with their times (seconds since the epoch) as ISO 8601 text."""
+    from spark_rl.times import iso
+
+    times = {name: values[name] for name in ("started_at", "ended_at", "updated_at") if name in values}
+    return values | {name: None if at is None else iso(at) for name, at in times.items()}
+
+
+def _finite(values: Document) -> Document:
+    """Return values without the numbers that JSON has no word for."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spark_rl import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from spark_rl.catalog import Catalog
     from spark_rl.description import Description
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from spark_rl.model import Finding, Host, Installation, Plan, Settings
     from spark_rl.outcome import Outcome
     from spark_rl.records import Run
+    from spark_rl.selection import Listing
+    from spark_rl.summaries import Summary
 
 _COLOURS = {"error": "31;1", "warning": "33", "note": "36", "hint": "36", "succeeded": "32;1", "failed": "31;1"}
 
@@ -142,20 +144,40 @@ def outcome(value: Outcome) -> None:
 def detached(run: Run, *, as_json: bool) -> None:
     """Say how to get back to a run that goes on without this terminal."""
     if as_json:
-        document(documents.runs((run,)))
+        document(documents.runs((_summary(run),)))
         return
     out(f"run {run.id} goes on without this terminal")
     for verb in ("attach", "log", "stop"):
         out(f"  spark-rl runs {verb} {run.id}")
 
 
-def runs(chosen: Any, *, as_json: bool) -> None:
-    """Print runs, the newest first."""
+def runs(chosen: Listing, *, limit: int | None, as_json: bool) -> None:
+    """Print runs, the newest first; on a terminal a table."""
+    import time
+
+    from spark_rl import run_tables, tables
+
+    for bad in chosen.bad:
+        talk(f"warning: {run_tables.unreadable(bad)}")
     if as_json:
         document(documents.runs(chosen.runs))
         return
-    for run in chosen.runs:
-        out(f"{run.id} {run.state} {run.task} {run.library} {run.progress.iteration}/{run.progress.max_iterations}")
+    if chosen.runs:
+        out(run_tables.listing(chosen.runs, time.time(), tables.screen()))
+    more = limit is not None and len(chosen.runs) == limit
+    talk(f"note: {run_tables.footer(len(chosen.runs), len(chosen.bad), more=more)}")
+
+
+def run(value: Run, start: Mapping[str, Any], folder: str, *, as_json: bool) -> None:
+    """Print all that is recorded of a run."""
+    import time
+
+    from spark_rl import run_tables, tables
+
+    if as_json:
+        document(documents.run(value, start, folder))
+    else:
+        out(run_tables.page(value, start, folder, time.time(), tables.screen()))
 
 
 def attached(states: Iterable[Run], *, every: float) -> int:
@@ -179,9 +201,16 @@ def attached(states: Iterable[Run], *, every: float) -> int:
 def stopped(run: Run, *, as_json: bool) -> None:
     """Print what a run that was stopped came to."""
     if as_json:
-        document(documents.runs((run,)))
+        document(documents.runs((_summary(run),)))
     else:
         out(f"{_coloured(run.state, sys.stdout)}: run {run.id}, {run.message}")
+
+
+def _summary(run: Run) -> Summary:
+    from spark_rl import registry
+    from spark_rl.summaries import summarize
+
+    return summarize(run, str(registry.path(run.id)))
 
 
 def confirmed(question: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from spark_rl import codec, registry
+from spark_rl import codec, output, registry
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
 from spark_rl.records import RunState
@@ -160,6 +160,29 @@ def removable(names: Iterable[str]) -> tuple[Run, ...]:
         if not run.over:
             raise CheckError(f"run {run.id} goes on", f"stop it first: spark-rl runs stop {run.id}")
     return chosen
+
+
+def remove(chosen: Iterable[Run]) -> None:
+    """Remove the records of runs.
+
+    Raises:
+        CheckError: The files cannot be removed.
+    """
+    for run in chosen:
+        registry.remove(run.id)
+
+
+def log(name: str, *, follow: bool, tail: int | None) -> Iterator[bytes]:
+    """Yield what a run printed, and with ``follow`` what it prints until it is over.
+
+    Raises:
+        CheckError: There is no output.
+    """
+    run = get(name)
+    file = registry.output(run.id)
+    if follow:
+        return output.follow(file, lambda: not registry.load(run.id).over, tail=tail)
+    return output.read(file, tail=tail)
 
 
 def merged(run: Run, given: Request) -> Request:

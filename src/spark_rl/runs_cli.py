@@ -33,16 +33,17 @@ def list_runs(
     """List the runs, the newest first."""
     from spark_rl import render, runs
 
-    filters = {"task": task, "library": library, "state": state, "action": action, "since": since, "limit": limit}
-    render.runs(runs.select(**filters), as_json=as_json)
+    chosen = runs.select(task=task, library=library, state=state, action=action, since=since, limit=limit)
+    render.runs(chosen, limit=limit, as_json=as_json)
 
 
 @app.command()
 def show(run: RunName, *, as_json: Json = False) -> None:
     """Show all that is known of a run."""
-    from spark_rl import render, runs
+    from spark_rl import registry, render, runs
 
-    render.run(runs.get(run), runs.beginning(run), as_json=as_json)
+    found = runs.get(run)
+    render.run(found, registry.load_start(found.id), str(registry.path(found.id)), as_json=as_json)
 
 
 @app.command()
@@ -153,6 +154,8 @@ def rm(
     from spark_rl import render, runs
 
     chosen = runs.removable(names)
-    if not yes and not render.confirmed(f"forget {render.named(chosen)}?"):
+    numbers = ", ".join(run.id for run in chosen)
+    if not yes and not render.confirmed(f"forget run {numbers}? (Isaac Lab's folders stay)"):
         raise RequestError("nothing was removed", "--yes does not ask")
-    render.out(f"removed: {', '.join(runs.remove(chosen))}")
+    runs.remove(chosen)
+    render.talk(f"note: forgotten: run {numbers}")

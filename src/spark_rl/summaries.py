@@ -85,7 +85,7 @@ def summarize(run: Run, folder: str) -> Summary:
         run_name=run.run_name,
         ended_at=run.ended_at,
         updated_at=run.updated_at,
-        seconds=max(0.0, (run.ended_at or run.updated_at) - run.started_at),
+        seconds=round(max(0.0, (run.ended_at or run.updated_at) - run.started_at), 3),
         env_steps=progress.env_steps,
         fps=progress.fps,
         message=run.message,

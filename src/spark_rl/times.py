@@ -29,14 +29,22 @@ def _date(days: int) -> tuple[int, int, int]:
 
 
 def ago(seconds: float) -> str:
-    """Return how long ago something was, in one unit: ``just now``, ``3 min ago``, ``2 days ago``."""
-    if seconds < 10:
-        return "just now"
-    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (36 * 3600, 3600, "h"), (60 * _DAY, _DAY, "day")):
+    """Return how long ago something was, in one unit: ``just now``, ``3 min ago``, ``2 d ago``."""
+    for limit, size, unit in _AGES:
         if seconds < limit:
-            number = round(seconds / size)
-            return f"{number} {unit}{'s' if unit == 'day' and number != 1 else ''} ago"
-    return f"{round(seconds / _DAY / 30.44)} months ago"
+            return f"{round(seconds / size)} {unit} ago" if unit else "just now"
+    return f"{round(seconds / _DAY / 365.25)} y ago"
+
+
+_AGES = (
+    (10, 1, ""),
+    (90, 1, "s"),
+    (90 * 60, 60, "min"),
+    (36 * 3600, 3600, "h"),
+    (60 * _DAY, _DAY, "d"),
+    (700 * _DAY, 30.44 * _DAY, "mo"),
+)
+"""Up to how many seconds a unit serves, its size in seconds and its name."""
 
 
 def duration(seconds: float) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from spark_rl import documents, registry
+from spark_rl import __version__, documents, external, provenance, registry
 from spark_rl.outcome import Outcome
 from spark_rl.records import Run
 
@@ -38,7 +39,22 @@ def begun(what: Start) -> Run:
         owner=registry.owner_now(),
         run_name=what.request.run_name,
     )
-    return registry.create(documents.start(decided, what.request, what.facts), draft)
+    return registry.create(_start(what), draft)
+
+
+def _start(what: Start) -> documents.Document:
+    """Return what is known before the child starts: enough to plan it again, and to say what it ran on."""
+    decided, facts = what.plan, what.facts
+    source = external.project_of(decided.task.task, facts.projects)
+    git = provenance.git_state(provenance.source_folder(source, facts.installation, what.request.cwd))
+    return documents.start(
+        what.request,
+        decided,
+        facts.host,
+        spark_rl=__version__,
+        versions=provenance.versions(facts.installation, decided.library, os.environ),
+        git=asdict(git) if git else None,
+    )
 
 
 def adopt(run: Run) -> Run:

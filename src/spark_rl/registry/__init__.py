@@ -11,7 +11,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from spark_rl import codec, selection
 from spark_rl.errors import CheckError, RequestError
@@ -37,6 +37,7 @@ __all__ = [
     "listing",
     "load",
     "load_start",
+    "locate",
     "output",
     "owner_now",
     "path",
@@ -142,6 +143,25 @@ def resolve(text: str, cwd: Path) -> Run:
     if files.is_id(text) and isinstance(found := reading.entry(text), Run):
         return found
     return selection.resolve(text, entries(), os.path.normpath(cwd / Path(text).expanduser()))
+
+
+def locate(run: Run, what: Literal["folder", "output", "log_dir", "checkpoint"]) -> str:
+    """Return a path that belongs to a run: its record's folder, its output, Isaac Lab's run folder, its checkpoint.
+
+    Raises:
+        RequestError: The run has none.
+    """
+    found = {
+        "folder": str(path(run.id)),
+        "output": str(output(run.id)),
+        "log_dir": run.log_dir or run.progress.log_dir,
+        "checkpoint": run.progress.checkpoint,
+    }[what]
+    if found is None:
+        name = "run folder of Isaac Lab" if what == "log_dir" else what
+        yet = "" if run.over else " yet"
+        raise RequestError(f"run {run.id} has no {name}{yet}", f"see what it did: spark-rl runs log {run.id}")
+    return found
 
 
 def remove(run_id: str) -> None:
