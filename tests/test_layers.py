@@ -18,16 +18,16 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks codec config_classes counting description dialects documents "
-        "durations external intake judging literals names plan profiles redact registrations scanning search selection "
-        "signatures summaries text times words"
+        "agent_configs assets catalog checkpoints checks codec config_classes counting curves description dialects "
+        "documents durations external intake judging literals names plan profiles redact registrations scanning search "
+        "selection signatures summaries text times words"
     ),
     (
-        "catalogues checkpoint_files gauges host installations logs network output preload projects provenance registry "
-        "settings supervisor transcripts"
+        "catalogues checkpoint_files events gauges host installations logs network output preload projects provenance "
+        "registry settings supervisor transcripts"
     ),
     "completion launch prepare requests runs",
-    "__main__ acting cli live options render run_tables runs_cli tables",
+    "__main__ acting cli live options plots render run_tables runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
@@ -40,7 +40,7 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
-TALKERS = frozenset(("acting", "render", "cli", "live", "options", "runs_cli"))
+TALKERS = frozenset(("acting", "render", "cli", "live", "options", "plots", "runs_cli"))
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 

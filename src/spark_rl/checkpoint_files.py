@@ -12,6 +12,7 @@ import pickletools
 import struct
 import zipfile
 from array import array
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _storages(pickled: bytes) -> Iterator[tuple[str, str]]:
         elif opcode.name in ("BINGET", "LONG_BINGET"):
             recent = [*recent[-5:], memo.get(argument)]
         elif opcode.name == "BINPERSID":
-            for kind, key in zip(recent, recent[1:], strict=False):
+            for kind, key in pairwise(recent):
                 if isinstance(kind, str) and kind.startswith("torch ") and kind.endswith("Storage"):
                     yield str(key), kind.removeprefix("torch ")
 

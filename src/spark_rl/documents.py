@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from spark_rl.curves import Comparison, Curve
     from spark_rl.errors import SparkError
     from spark_rl.model import Finding, Host, Installation, Plan, Request, Settings
     from spark_rl.outcome import Outcome
@@ -127,6 +128,30 @@ def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
         "videos": list(value.videos),
         "exported": list(value.exported),
         "start": dict(start),
+    }
+
+
+def curves(named: Iterable[tuple[Run, Curve]]) -> Document:
+    """Return curves as ``spark-rl/curves/1``: values against the iterations done in the whole run."""
+    entries = [
+        {
+            "run": run.id,
+            "tag": curve.tag,
+            "env_steps_per_iteration": curve.batch,
+            "iterations": list(curve.iterations),
+            "values": [value if math.isfinite(value) else None for value in curve.values],
+        }
+        for run, curve in named
+    ]
+    return {"schema": "spark-rl/curves/1", "curves": entries}
+
+
+def comparison(value: Comparison) -> Document:
+    """Return runs side by side as ``spark-rl/compare/1``."""
+    return {
+        "schema": "spark-rl/compare/1",
+        "threshold": value.threshold,
+        "runs": [_finite(asdict(row)) for row in value.rows],
     }
 
 

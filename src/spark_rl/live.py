@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import counting, durations
+from spark_rl import counting, curves, durations
 from spark_rl.records import PHASES
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ PLAIN_S = 30.0
 """Time between two plain lines where there is no terminal."""
 
 _HISTORY = 240
-_BARS = "▁▂▃▄▅▆▇█"
 _NAMES: Mapping[str, str] = {
     "launching": "start",
     "simulator": "simulator",
@@ -209,7 +208,7 @@ def _training(progress: Progress, view: Live, width: int) -> list[RenderableType
     figures = Text("  ").join([Text(text) for text in _figures(progress)] or [Text("no episode has ended yet", "dim")])
     room = width - figures.cell_len - 2
     if len(view.rewards) > 2 and room > 10:
-        figures.append(f"  {spark(view.rewards, min(room, 40))}", "cyan")
+        figures.append(f"  {curves.spark(view.rewards, min(room, 40))}", "cyan")
     saved = Text("checkpoint ", "dim").append(_saved(progress), "")
     return [_bar(done, total, width - tail.cell_len, tail), figures, saved]
 
@@ -260,15 +259,3 @@ def _spread(left: Text, right: Text, width: int) -> Text:
     """Return two texts at the two ends of a line; the left one gives way."""
     left.truncate(max(0, width - right.cell_len - 1), overflow="ellipsis")
     return left.append(" " * max(0, width - left.cell_len - right.cell_len)).append_text(right)
-
-
-def spark(values: Iterable[float], width: int) -> str:
-    """Return values as a row of bars, the newest last, averaged into at most ``width`` of them."""
-    points = [value for value in values if value == value]
-    if not points:
-        return ""
-    size = max(1, -(-len(points) // width))
-    means = [sum(points[at : at + size]) / len(points[at : at + size]) for at in range(0, len(points), size)]
-    low, high = min(means), max(means)
-    top = len(_BARS) - 1
-    return "".join(_BARS[round((mean - low) / (high - low) * top) if high > low else 0] for mean in means)

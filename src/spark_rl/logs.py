@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_rl.checkpoints import GLOBS, is_checkpoint
+from spark_rl.counting import Scale
 from spark_rl.errors import RequestError
 from spark_rl.model import CheckpointFile
 from spark_rl.text import did_you_mean
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from spark_rl.model import Plan
+    from spark_rl.records import Attempt, Run
 
 PRETRAINED = ".pretrained_checkpoints"
 """Folder below the working directory that keeps NVIDIA's published checkpoints (2.x and 3.0)."""
@@ -282,3 +284,29 @@ def _inside(document: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _whole(text: Any) -> int | None:
     return int(text) if isinstance(text, str) and text.isdecimal() else None
+
+
+def scale_of(run: Run, attempt: Attempt) -> Scale:
+    """Return what an iteration of an attempt is, from what it dumped."""
+    params = read_params(Path(attempt.log_dir)) if attempt.log_dir else Params()
+    return Scale(
+        library=run.library,
+        horizon=params.horizon,
+        num_envs=params.num_envs or run.num_envs,
+        first=attempt.first_iteration,
+        target=run.progress.max_iterations,
+    )
+
+
+def event_folder(run: Run, attempt: Attempt) -> Path | None:
+    """Return the folder below which an attempt writes its event files.
+
+    sb3 remembers where it wrote first, and a resumed model writes on there.
+    """
+    came_from = attempt.from_checkpoint if run.library == "sb3" else None
+    folders = [one.log_dir for one in run.attempts if one.log_dir]
+    home = next((one for one in run.attempts if came_from and one.log_dir == str(Path(came_from).parent)), attempt)
+    if home is not attempt:
+        return event_folder(run, home)
+    own = attempt.log_dir or (folders[-1] if folders else None)
+    return Path(own) if own else None

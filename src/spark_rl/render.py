@@ -11,6 +11,7 @@ from spark_rl import documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from spark_rl.catalog import Catalog
     from spark_rl.description import Description
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spark_rl.model import Finding, Host, Installation, Plan, Settings
     from spark_rl.outcome import Outcome
     from spark_rl.records import Run
+    from spark_rl.runs import Curves
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
 
@@ -211,6 +213,40 @@ def _summary(run: Run) -> Summary:
     from spark_rl.summaries import summarize
 
     return summarize(run, str(registry.path(run.id)))
+
+
+def curves(chosen: Curves, *, png: Path | None, as_json: bool) -> None:
+    """Print a curve of a run, or write it as a picture."""
+    ((run, curve),) = chosen.named
+    if as_json:
+        document(documents.curves(chosen.named))
+    else:
+        _plotted(chosen, f"{curve.tag}: {run.task}, run {run.id}", png)
+
+
+def comparison(chosen: Curves, *, png: Path | None, as_json: bool) -> None:
+    """Print runs side by side: a table, and their rewards as curves."""
+    from spark_rl import run_tables, tables
+
+    assert chosen.comparison is not None  # noqa: S101 - the use case made one
+    if as_json:
+        document(documents.comparison(chosen.comparison))
+        return
+    out(run_tables.comparison(chosen.comparison, tables.screen()))
+    if chosen.named:
+        out("")
+        _plotted(chosen, "mean reward", png)
+
+
+def _plotted(chosen: Curves, title: str, png: Path | None) -> None:
+    from spark_rl import plots, tables
+
+    named = [(f"run {run.id}", curve) for run, curve in chosen.named]
+    if png is None:
+        out(plots.terminal(named, title, tables.screen()))
+        return
+    plots.png(named, title, png)
+    talk(f"note: written to {png}")
 
 
 def confirmed(question: str) -> bool:

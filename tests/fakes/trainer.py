@@ -173,7 +173,8 @@ def library(argv: list[str]) -> str:
 
 
 def save_interval(argv: list[str], words: list[str]) -> int | None:
-    found = value(words, "save") or option(argv, *SAVING)
+    every = option(argv, "--every")  # through spark-rl's driver for sb3: in calls of the env's step
+    found = value(words, "save") or option(argv, *SAVING) or (every and str(int(every) // voices.Sb3.horizon))
     return int(found) if found else None
 
 

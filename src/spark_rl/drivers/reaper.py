@@ -8,7 +8,7 @@ The supervisor may be killed outright, and a shell may stand between it and the 
 nothing else, adopts every orphan below it, and kills all of them when the socket closes. One JSON document a line:
 
     to here     {"argv", "cwd", "env"}, then {"signal": N} to the child's group, then {"close": true}
-    from here   {"pid": N} or {"errno": N, "file": F}, then {"exit": STATUS} when the child has ended, then {"closed": true}
+    from here   {"pid": N} or {"errno": N, "file": F}, {"exit": STATUS} when the child has ended, {"closed": true}
 
 STATUS is negative when a signal ended the child. A reaper that is killed itself takes the child with it.
 """
@@ -129,7 +129,7 @@ def become(order: dict[str, Any], failing: int, prctl: Any) -> None:
         os.chdir(where)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         where = order["argv"][0]
-        os.execvpe(where, order["argv"], order["env"])
+        os.execvpe(where, order["argv"], order["env"])  # noqa: S606 - a list of words, and no shell
     except OSError as error:
         os.write(failing, json.dumps({"errno": error.errno, "file": where}).encode())
     finally:

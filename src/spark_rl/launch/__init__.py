@@ -40,7 +40,7 @@ class Start:
     """What is to be started, and how.
 
     ``continues`` is the run that another attempt is for, None for a new one; ``total`` are the iterations that the
-    whole run is to have, and ``done`` those that the ``checkpoint`` it goes on from holds; ``request`` is for all of it.
+    whole run is to have, and ``done`` those after which the ``checkpoint`` goes on; ``request`` is for all of it.
     """
 
     plan: Plan

@@ -14,7 +14,7 @@ from spark_rl.plan import plan, resolve
 if TYPE_CHECKING:
     from spark_rl.model import CheckpointFile, Plan, Request
     from spark_rl.plan import Facts
-    from spark_rl.records import Attempt, Run
+    from spark_rl.records import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +47,13 @@ def finite(run: Run) -> CheckpointFile | None:
     return next((file for _, file in candidates if checkpoint_files.is_finite(Path(file.path))), None)
 
 
-def scale_of(run: Run, attempt: Attempt) -> counting.Scale:
-    """Return what an iteration of an attempt is, from what it dumped."""
-    params = logs.read_params(Path(attempt.log_dir)) if attempt.log_dir else logs.Params()
-    return counting.Scale(
-        library=run.library,
-        horizon=params.horizon,
-        num_envs=params.num_envs or run.num_envs,
-        first=attempt.first_iteration,
-        target=run.progress.max_iterations,
-    )
-
-
 def saved(run: Run) -> list[tuple[int, CheckpointFile]]:
     """Return every periodic and final checkpoint of a run with the iterations it holds."""
     found = []
     for attempt in run.attempts:
         if attempt.log_dir is None:
             continue
-        scale = scale_of(run, attempt)
+        scale = logs.scale_of(run, attempt)
         for file in logs.list_run(Path(attempt.log_dir), run.library):
             done = holds(file, run, scale)
             if done is not None:

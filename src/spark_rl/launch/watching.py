@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_rl import checkpoints, counting, dialects, gauges, judging, logs, registry, supervisor
+from spark_rl import checkpoints, counting, curves, dialects, events, gauges, judging, logs, registry, supervisor
 from spark_rl.intake import Intake
 from spark_rl.transcripts import Transcript
 
@@ -85,6 +85,7 @@ class Attending(supervisor.Watcher):
         self._before = logs.run_folders(Path(plan.cwd), plan.library)
         self._printed = logs.Printed()
         self._folder: Path | None = None
+        self._tail: events.Tail | None = None
         self._gauge = gauges.Gauge()
         self._oom_kills = gauges.oom_kills()
         self._transcript = Transcript(registry.output(run.id))
@@ -182,6 +183,7 @@ class Attending(supervisor.Watcher):
             self._find_folder()
         if self._folder is not None:
             self._look_at_checkpoints(self._folder)
+            self._read_curves()
         reading = self._gauge.read()
         self._progress(
             replace(
@@ -216,6 +218,19 @@ class Attending(supervisor.Watcher):
         saved = self.saved(newest)
         self._attempt(checkpoint=newest.path)
         self._progress(replace(self.run.progress, checkpoint=newest.path, checkpoint_iteration=saved))
+
+    def _read_curves(self) -> None:
+        """Read rewards and lengths from the event files of a library that does not print them."""
+        attempt = self.run.attempts[-1]
+        folder = logs.event_folder(self.run, attempt)
+        if self.plan.library == "rsl_rl" or self.plan.action != "train" or folder is None:
+            return
+        if self._tail is None or self._tail.folder != folder:
+            tags = (curves.REWARD[self.plan.library], curves.LENGTH[self.plan.library])
+            self._tail = events.Tail(folder, since=attempt.started_at, tags=tags)
+        told = curves.newest(self._tail.poll(), self.plan.library)
+        if told:
+            self._progress(replace(self.run.progress, **told))
 
     def saved(self, file: CheckpointFile) -> int | None:
         """Return the iterations that a checkpoint of this attempt saves, None where that cannot be told."""
