@@ -142,6 +142,16 @@ TOLD: dict[str, dict[str, Any]] = {
         "run_folder": ["2026-11-25_16-03-57"],
         "checkpoint": [f"{SB3}/2026-11-25_16-03-57/model.zip"],
     },
+    "isaaclab-3.0.0-sb3-interrupted": {
+        **STARTED,
+        "timesteps": [9728],
+        "timesteps_total": [409_600],
+        "env_steps": [9728],
+        "fps": [3409],
+        "log_root": [SB3],
+        "run_folder": ["2026-11-25_16-22-22"],
+        "checkpoint": [f"{SB3}/2026-11-25_16-22-22/model.zip"],
+    },
     "rsl_rl-2.3.1": {
         "phase": ["training"],
         "iteration": [1, 2, 3, 4],
@@ -303,7 +313,12 @@ def test_odd_rewards_are_told(library: str, line: str, told: str) -> None:
         ),
         # a download's bar counts bytes, not env steps
         ("skrl", "model.safetensors:  25%|██▌       | 3.2M/12.8M [00:02<00:06, 1.4MB/s]", None),
-        # a live bar of sb3
+        # a live bar of sb3, which only a terminal gets
+        (
+            "sb3",
+            "\x1b[?25l\x1b[35m   0%\x1b[0m \x1b[90m━━━━\x1b[0m \x1b[32m0/1,024 \x1b[0m [ 0:00:00 < -:--:-- , ? it/s ]",
+            Event(phase="training", timesteps=0, timesteps_total=1024, env_steps=0),
+        ),
         (
             "sb3",
             "  50% ━━━━━━━━━━━━━╸━━━━━━━━━━━━ 2,048/4,096  [ 0:00:03 < 0:00:04 , ? it/s ]",
