@@ -325,6 +325,17 @@ def test_odd_rewards_are_told(library: str, line: str, told: str) -> None:
             Event(phase="training", timesteps=2048, timesteps_total=4096, env_steps=2048),
         ),
         ("sb3", "|    total_timesteps | 1000000 |", Event(phase="training", timesteps=1_000_000, env_steps=1_000_000)),
+        ("sb3", "/work/data/robots.zip", None),
+        # what stands far behind is not looked for
+        ("rsl_rl", " " * 4096 + "Mean reward: 3.50", None),
+        ("skrl", "x " * 300 + " 25%|██▌       | 32/128 [00:02<00:06, 1.58s/it]", None),
+        ("sb3", "x " * 600 + " 25% ━━ 32/128 [ 0:00:00 < 0:00:00 , 2 it/s ]", None),
+        ("skrl", "[6.402s] app ready", Event(phase="simulator")),
+        (
+            "rl_games",
+            "Exact experiment name requested from command line: /work/pbt/logs/rl_games/ant/mine/",
+            Event(log_root="/work/pbt/logs/rl_games/ant", run_folder="mine"),
+        ),
         ("torchrl", "Mean reward: 3.50", None),
         ("torchrl", "Training time: 3.21 seconds", Event(phase="closing", finished=True)),
     ],
