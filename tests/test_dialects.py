@@ -142,6 +142,16 @@ TOLD: dict[str, dict[str, Any]] = {
         "run_folder": ["2026-11-25_16-03-57"],
         "checkpoint": [f"{SB3}/2026-11-25_16-03-57/model.zip"],
     },
+    "isaaclab-3.0.0-sb3-interrupted": {
+        **STARTED,
+        "timesteps": [9728],
+        "timesteps_total": [409_600],
+        "env_steps": [9728],
+        "fps": [3409],
+        "log_root": [SB3],
+        "run_folder": ["2026-11-25_16-22-22"],
+        "checkpoint": [f"{SB3}/2026-11-25_16-22-22/model.zip"],
+    },
     "rsl_rl-2.3.1": {
         "phase": ["training"],
         "iteration": [1, 2, 3, 4],
@@ -303,13 +313,29 @@ def test_odd_rewards_are_told(library: str, line: str, told: str) -> None:
         ),
         # a download's bar counts bytes, not env steps
         ("skrl", "model.safetensors:  25%|██▌       | 3.2M/12.8M [00:02<00:06, 1.4MB/s]", None),
-        # a live bar of sb3
+        # a live bar of sb3, which only a terminal gets
+        (
+            "sb3",
+            "\x1b[?25l\x1b[35m   0%\x1b[0m \x1b[90m━━━━\x1b[0m \x1b[32m0/1,024 \x1b[0m [ 0:00:00 < -:--:-- , ? it/s ]",
+            Event(phase="training", timesteps=0, timesteps_total=1024, env_steps=0),
+        ),
         (
             "sb3",
             "  50% ━━━━━━━━━━━━━╸━━━━━━━━━━━━ 2,048/4,096  [ 0:00:03 < 0:00:04 , ? it/s ]",
             Event(phase="training", timesteps=2048, timesteps_total=4096, env_steps=2048),
         ),
         ("sb3", "|    total_timesteps | 1000000 |", Event(phase="training", timesteps=1_000_000, env_steps=1_000_000)),
+        ("sb3", "/work/data/robots.zip", None),
+        # what stands far behind is not looked for
+        ("rsl_rl", " " * 4096 + "Mean reward: 3.50", None),
+        ("skrl", "x " * 300 + " 25%|██▌       | 32/128 [00:02<00:06, 1.58s/it]", None),
+        ("sb3", "x " * 600 + " 25% ━━ 32/128 [ 0:00:00 < 0:00:00 , 2 it/s ]", None),
+        ("skrl", "[6.402s] app ready", Event(phase="simulator")),
+        (
+            "rl_games",
+            "Exact experiment name requested from command line: /work/pbt/logs/rl_games/ant/mine/",
+            Event(log_root="/work/pbt/logs/rl_games/ant", run_folder="mine"),
+        ),
         ("torchrl", "Mean reward: 3.50", None),
         ("torchrl", "Training time: 3.21 seconds", Event(phase="closing", finished=True)),
     ],

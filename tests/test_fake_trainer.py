@@ -312,9 +312,11 @@ def test_it_stalls_as_asked_and_int_ends_it_with_0(tmp_path: Path, words: str, l
 def test_sb3_saves_when_it_is_interrupted(tmp_path: Path) -> None:
     going = Going(tmp_path, "stall-at=3", "--rl_library", "sb3")
     going.until("Logging to ")
-    lab.eventually(lambda: bool(list(tmp_path.rglob("PPO_1/*"))), "events")
+    lab.eventually((tmp_path / "notes" / "stalled").exists, "the stall")
     assert going.stop(signal.SIGINT) == 0
-    assert list(tmp_path.rglob("model.zip"))
+    ended = Output(going.out.read_bytes(), "sb3", 3)
+    assert (ended.told("timesteps"), ended.told("timesteps_total")) == ([3 * 1024], [150 * 1024])
+    assert (ended.told("checkpoint"), ended.told("finished")) == ([str(*tmp_path.rglob("model.zip"))], [True])
 
 
 def test_a_stubborn_one_hears_only_kill(tmp_path: Path) -> None:

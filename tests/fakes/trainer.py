@@ -15,7 +15,7 @@ obeys ``--max_iterations``, ``--num_envs`` and a save interval among the overrid
 At an iteration of the library's own count, when it is told and saved (0: before the first):
 
 ``die-at=N``      SIGKILL; ``segv-at=N`` SIGSEGV
-``stall-at=N``    silence for ever
+``stall-at=N``    silence for ever, with a note ``stalled``
 ``crash-at=N``    a traceback, ends with 1; ``zero-after-traceback=N`` ends with 0 (without a number: half-way)
 ``oom-at=N``      torch's words of a full GPU, ends with 1
 ``nan-at=N``      a reward of NaN, then rsl_rl's error, ends with 1
@@ -248,6 +248,7 @@ def misbehave(training: Voice, words: list[str], done: int) -> None:
 
 
 def stall(_training: Voice | None = None) -> None:
+    note("stalled", "")
     while True:
         signal.pause()
 

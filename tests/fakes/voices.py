@@ -14,8 +14,6 @@ from typing import ClassVar
 from fakes import files
 from fakes.voice import Voice, option, say
 
-BAR = "━" * 26
-
 
 class RslRl(Voice):
     library = "rsl_rl"
@@ -180,6 +178,7 @@ class Sb3(Voice):
     library = "sb3"
     horizon = 16
     save = 0
+    done = 0
 
     def experiment(self) -> str:
         return self.task
@@ -206,6 +205,7 @@ class Sb3(Voice):
         say(f"Logging to {self.event_folder}")
 
     def iteration(self, done: int, reward: float) -> None:
+        self.done = done
         steps, interval = done * self.horizon * self.num_envs, self.save_interval * self.horizon or 1000
         every = 1 if self.old else int(option(self.argv, "--log_interval") or 100_000)
         if steps // every > (steps - self.horizon * self.num_envs) // every:
@@ -229,15 +229,20 @@ class Sb3(Voice):
         files.write_model(path, {"num_timesteps": steps, "tensorboard_log": home})
 
     def end(self) -> None:
-        steps = self.iterations * self.horizon * self.num_envs
-        if not self.old:
-            say(f" 100% {BAR} {steps:,}/{steps:,}  [ 0:00:03 < 0:00:00 , 3,559 it/s ]")
-        self.interrupted()
-        self.time_told()
+        self.leave(self.iterations)
 
     def interrupted(self) -> None:
-        self.model(self.run / "model.zip", 0)
+        """End as if training were over: the bar where it is, the last model, the time."""
+        self.leave(self.done)
+
+    def leave(self, done: int) -> None:
+        size = self.horizon * self.num_envs
+        bar = f"{done * size:,}/{self.iterations * size:,}  [ 0:00:03 < 0:00:00 , 3,559 it/s ]"
+        if not self.old:
+            say(f" {done * 100 // self.iterations:>3}% {'━' * (26 * done // self.iterations):<26} {bar}")
+        self.model(self.run / "model.zip", done * size)
         say("Saving to:", str(self.run / "model.zip"))
+        self.time_told()
 
 
 VOICES: dict[str, type[Voice]] = {voice.library: voice for voice in (RslRl, RlGames, Skrl, Sb3)}

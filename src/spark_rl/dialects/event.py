@@ -28,7 +28,8 @@ class Event:
 
     ``run_folder`` is the run folder's name below ``log_root``, or its beginning (rsl_rl adds ``_<run_name>``, skrl
     ``_<experiment_name>``). ``checkpoint`` is a file that is being written or has just been, ``loaded`` the one that
-    the child goes on from. ``finished`` is the trainer's own word that training is over.
+    the child goes on from (sb3 names none). ``finished`` is the trainer's own word that training is over; sb3 says so
+    when it was interrupted too, and skrl writes its last checkpoint afterwards.
     """
 
     phase: Phase | None = None
