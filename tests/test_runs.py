@@ -72,9 +72,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_training_is_recorded_from_start_to_end(desk: Desk, library: str) -> None:
-    words = ("--max-iterations", "12", "--save-every", "4")
+    words = ["--max-iterations", "12", "--save-every", "4"]
     if library == "rl_games":
-        words = (*words, "agent.params.config.minibatch_size=2048")
+        words.append("agent.params.config.minibatch_size=2048")
     code, outcome = desk.outcome("train", *words, library=library)
     assert (code, outcome["state"], outcome["iteration"], outcome["max_iterations"]) == (0, "succeeded", 12, 12)
     run = registry.load(outcome["run"])

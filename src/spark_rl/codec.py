@@ -6,7 +6,7 @@ import math
 import types
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from spark_rl.records import Run
 
@@ -42,7 +42,7 @@ def read(kind: type[Kind], document: object) -> Kind:
     Raises:
         ValueError: It describes none: a key is missing or holds another type.
     """
-    value = _reader(kind)(document, "the record")
+    value = _reader(cast("Any", kind))(document, "the record")
     assert isinstance(value, kind)  # noqa: S101 - the reader was made of that class
     return value
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_rl.curves import Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _PATTERN = "events.out.tfevents.*"
 _HEAD = struct.Struct("<QI")

@@ -7,7 +7,7 @@ import signal
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from spark_rl import codec, curves, events, logs, output, registry
 from spark_rl.curves import Comparison, Row
@@ -42,16 +42,17 @@ def select(
     Raises:
         RequestError: A filter makes no sense.
     """
-    states = get_args(RunState)
-    if state is not None and state not in states:
-        raise RequestError(f"there is no state {state}", did_you_mean(state, states, "states"))
-    if action not in ("train", "play", "all"):
-        raise RequestError(f"there is no action {action}", "train, play or all")
+    states: tuple[RunState, ...] = tuple(one for one in get_args(RunState) if one == state)
+    actions: tuple[Literal["train", "play", "all"], ...] = ("train", "play", "all")
+    if state is not None and not states:
+        raise RequestError(f"there is no state {state}", did_you_mean(state, get_args(RunState), "states"))
+    if action not in actions:
+        raise RequestError(f"there is no action {action}", did_you_mean(action, actions, "actions"))
     wanted = Selection(
-        states=(state,) if state else (),
+        states=states,
         task=task,
         library=library,
-        action=action,
+        action=next(one for one in actions if one == action),
         since=time.time() - age(since) if since else None,
         limit=limit,
     )

@@ -173,7 +173,7 @@ class _Child:
         try:
             self._reaper = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_REAPER)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=writing,
                 stderr=writing,
                 start_new_session=True,

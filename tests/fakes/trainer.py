@@ -174,7 +174,7 @@ def library(argv: list[str]) -> str:
 
 def save_interval(argv: list[str], words: list[str]) -> int | None:
     every = option(argv, "--every")  # through spark-rl's driver for sb3: in calls of the env's step
-    found = value(words, "save") or option(argv, *SAVING) or (every and str(int(every) // voices.Sb3.horizon))
+    found = value(words, "save") or option(argv, *SAVING) or (every and str(int(every) // VOICES["sb3"].horizon))
     return int(found) if found else None
 
 

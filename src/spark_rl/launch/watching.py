@@ -229,8 +229,10 @@ class Attending(supervisor.Watcher):
             tags = (curves.REWARD[self.plan.library], curves.LENGTH[self.plan.library])
             self._tail = events.Tail(folder, since=attempt.started_at, tags=tags)
         told = curves.newest(self._tail.poll(), self.plan.library)
-        if told:
-            self._progress(replace(self.run.progress, **told))
+        before = self.run.progress
+        self._progress(
+            replace(before, reward=told.get("reward", before.reward), length=told.get("length", before.length))
+        )
 
     def saved(self, file: CheckpointFile) -> int | None:
         """Return the iterations that a checkpoint of this attempt saves, None where that cannot be told."""
