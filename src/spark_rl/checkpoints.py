@@ -57,32 +57,66 @@ def number(file: CheckpointFile, library: str) -> int | None:
 
 
 def latest(files: Iterable[CheckpointFile], library: str) -> Choice | None:
-    """Return the most trained checkpoint of the newest run that has any."""
-    run = newest_run(files, library)
-    return Choice(file=max(run, key=lambda file: _progress(file, library))) if run else None
+    """Return the most trained whole checkpoint of the newest run that has any."""
+    run, damaged = _whole(newest_run(files, library))
+    if not run:
+        return None
+    chosen = max(run, key=lambda file: _progress(file, library))
+    passed = [file for file in damaged if _progress(file, library) > _progress(chosen, library)]
+    return Choice(file=chosen, note=_passed_over(passed))
 
 
 def best(files: Iterable[CheckpointFile], library: str) -> Choice | None:
-    """Return the checkpoint with the best reward of the newest run, the most trained one where none is kept."""
-    run = newest_run(files, library)
+    """Return the whole checkpoint with the best reward of the newest run.
+
+    Where the library keeps none, that is the one at whose moment the best reward was recorded, else the most trained.
+    """
+    run, damaged = _whole(newest_run(files, library))
     if not run:
         return None
     kept = [file for file in run if library in BEST and BEST[library].fullmatch(file.name)]
     if kept:
-        return Choice(file=max(kept, key=lambda file: file.modified))
+        lost = [file for file in damaged if BEST[library].fullmatch(file.name)]
+        return Choice(file=max(kept, key=lambda file: (_rating(file), file.modified)), note=_passed_over(lost))
+    rated = [file for file in run if file.reward is not None]
+    if rated:
+        chosen = max(rated, key=lambda file: (_rating(file), file.modified))
+        return Choice(file=chosen, note=f"{library} keeps no best: the mean reward was {chosen.reward:.4g} there")
     return Choice(
         file=max(run, key=lambda file: _progress(file, library)),
         note=f"{library} kept no best checkpoint in this run: its latest one is used",
     )
 
 
+def _whole(
+    files: Iterable[CheckpointFile],
+) -> tuple[tuple[CheckpointFile, ...], tuple[CheckpointFile, ...]]:
+    """Return the files that are complete and those that are not."""
+    files = tuple(files)
+    return tuple(file for file in files if file.whole), tuple(file for file in files if not file.whole)
+
+
+def _passed_over(files: Iterable[CheckpointFile]) -> str | None:
+    names = ", ".join(file.name for file in files)
+    return f"{names} is incomplete and passed over" if names else None
+
+
+def _rating(file: CheckpointFile) -> float:
+    return float("-inf") if file.reward is None else file.reward
+
+
 def newest_run(files: Iterable[CheckpointFile], library: str) -> tuple[CheckpointFile, ...]:
-    """Return the checkpoints of the run that wrote last; a run folder without any does not count."""
+    """Return the checkpoints of the run that wrote last; a run without any whole one does not count."""
     known = tuple(file for file in files if is_checkpoint(file.name, library))
-    if not known:
+    whole = tuple(file for file in known if file.whole)
+    if not whole:
         return ()
-    newest = max(known, key=lambda file: (file.modified, file.run))
-    return tuple(file for file in known if (file.experiment, file.run) == (newest.experiment, newest.run))
+    newest = max(whole, key=lambda file: (file.modified, file.run))
+    return tuple(file for file in known if _group(file) == _group(newest))
+
+
+def _group(file: CheckpointFile) -> tuple[str, ...]:
+    return (file.origin,) if file.origin else (file.experiment, file.run)
 
 
 def is_checkpoint(name: str, library: str) -> bool:

@@ -139,7 +139,7 @@ def play(
 _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
-        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every"),
+        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every", "run"),
     )
 )
 
@@ -150,7 +150,9 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
     _check_values(given)
     cwd = _here()
     if given.get("run"):
-        given |= {"task": given["task"] or runs.get(given["run"]).task}
+        played = runs.get(given["run"])
+        given |= {name: given[name] or getattr(played, name) for name in ("task", "library", "algorithm")}
+        given["run"] = played.id
     request = requests.build(
         action,
         {name: value for name, value in given.items() if name in _REQUEST_FLAGS},

@@ -185,7 +185,9 @@ class CheckpointFile:
     """A checkpoint on disk.
 
     ``run`` is its run folder's name, ``name`` the path below it, ``path`` absolute, ``modified`` in seconds since the
-    epoch, ``size`` in bytes. ``task`` is what the run's own manifest names (3.0), None where there is none.
+    epoch, ``size`` in bytes. ``task`` is what the run's own manifest names (3.0), None where there is none. ``origin``
+    is the recorded run it belongs to, in words; the files of one origin are one run's, whatever their folders.
+    ``reward`` is the mean reward recorded when it was saved, ``whole`` says that the file is complete.
     """
 
     path: str
@@ -195,6 +197,9 @@ class CheckpointFile:
     modified: float = 0.0
     task: str | None = None
     size: int = 0
+    origin: str | None = None
+    reward: float | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +209,7 @@ class Request:
     ``options`` are command-line words of the target script that spark-rl has no option for, ``overrides`` the
     KEY=VALUE words and ``passthrough`` what followed ``--``, all in the order given. ``gpus`` is a number or ``all``,
     ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of
-    iterations or a time such as ``10m``.
+    iterations or a time such as ``10m``, ``run`` the id of a recorded run to play.
     """
 
     action: Action
@@ -223,6 +228,7 @@ class Request:
     resume: bool = False
     load_run: str | None = None
     save_every: str | None = None
+    run: str | None = None
     gpus: str | None = None
     steps: int | None = None
     assets: str = "auto"

@@ -11,6 +11,7 @@ from spark_rl import (
     assets,
     catalogues,
     checks,
+    counting,
     external,
     host,
     installations,
@@ -22,13 +23,14 @@ from spark_rl import (
 )
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
-from spark_rl.plan.policy import REMOTE, run_folder, wanted
+from spark_rl.plan.policy import REMOTE, choose, run_folder, wanted
 
 if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
     from spark_rl.description import Description
     from spark_rl.external import Project
     from spark_rl.model import CheckpointFile, Finding, Host, Installation, Plan, Request
+    from spark_rl.records import Run
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
 NEWEST = "3.0.0"
@@ -123,15 +125,99 @@ def _pace(target: Target) -> float | None:
 
 
 def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:
+    """Return the files that may be meant, the incomplete ones in the way of the choice marked."""
     context = Context(request=request, facts=facts, target=target)
     name = wanted(context)
     if name is None or name == "pretrained" or name.startswith(REMOTE):
         return ()
     from spark_rl import logs
 
-    if name in ("latest", "best") or request.load_run is not None:
-        return logs.list_checkpoints(Path(run_folder(context)), target.library)
-    return logs.named_checkpoint(Path(request.cwd, Path(name).expanduser()), target.library)
+    if name not in ("latest", "best") and request.load_run is None:
+        files = logs.named_checkpoint(Path(request.cwd, Path(name).expanduser()), target.library)
+        return _vetted(replace(context, checkpoints=files), named=name)
+    files = logs.list_checkpoints(Path(run_folder(context)), target.library)
+    if request.action == "play" and request.load_run is None:
+        files = _preferred(files, request, target)
+    if name == "best":
+        files = _rated(files, target.library)
+    return _vetted(replace(context, checkpoints=files))
+
+
+def _vetted(context: Context, named: str | None = None) -> tuple[CheckpointFile, ...]:
+    """Return the context's files, those that would be chosen and are incomplete marked as that.
+
+    Raises:
+        RequestError: The very file that was named is incomplete.
+    """
+    from spark_rl import checkpoint_files
+
+    while True:
+        file = choose(context)
+        if file is None or checkpoint_files.is_whole(Path(file.path)):
+            return context.checkpoints
+        if named is not None and len(context.checkpoints) == 1:
+            raise _incomplete(file, context.target.library)
+        marked = tuple(replace(one, whole=False) if one == file else one for one in context.checkpoints)
+        if not any(one.whole for one in marked):
+            return ()
+        context = replace(context, checkpoints=marked)
+
+
+def _incomplete(file: CheckpointFile, library: str) -> RequestError:
+    from spark_rl import checkpoint_files, checkpoints, logs
+
+    folder = Path(file.path.removesuffix(file.name))
+    others = [one for one in logs.list_run(folder, library) if checkpoint_files.is_whole(Path(one.path))]
+    choice = checkpoints.latest(others, library)
+    hint = f"the most trained whole one there is {choice.file.path}" if choice else "there is no whole one beside it"
+    return RequestError(f"the checkpoint {file.path} is incomplete", hint)
+
+
+def _preferred(files: tuple[CheckpointFile, ...], request: Request, target: Target) -> tuple[CheckpointFile, ...]:
+    """Return the files to play from: those of the run that was named, else of the newest run that succeeded.
+
+    Runs that nobody recorded count too; runs that did not succeed only where nothing else is there.
+    """
+    if request.run is not None:
+        return _files_of(registry.load(request.run))
+    task = target.task.task.train_id or target.task.task.id
+    recorded = [run for run in registry.of_task(task, target.library) if run.algorithm == target.algorithm]
+    good = next((found for run in recorded if run.state == "succeeded" and (found := _files_of(run))), ())
+    folders = {attempt.log_dir for run in recorded for attempt in run.attempts}
+    unknown = tuple(file for file in files if file.path.removesuffix(f"/{file.name}") not in folders)
+    if good or unknown:
+        return (*good, *unknown)
+    return next((found for run in recorded if (found := _files_of(run))), files)
+
+
+def _files_of(run: Run) -> tuple[CheckpointFile, ...]:
+    from spark_rl import logs
+
+    folders = dict.fromkeys(attempt.log_dir for attempt in run.attempts if attempt.log_dir)
+    origin = f"run {run.id}, {run.state}"
+    return tuple(
+        replace(file, origin=origin) for folder in folders for file in logs.list_run(Path(folder), run.library)
+    )
+
+
+def _rated(files: tuple[CheckpointFile, ...], library: str) -> tuple[CheckpointFile, ...]:
+    """Return the files of the newest run with the mean reward that was recorded when each was saved."""
+    from spark_rl import checkpoints, curves, events, logs
+
+    found = []
+    known: dict[Path, tuple[curves.Curve, counting.Scale]] = {}
+    for file in checkpoints.newest_run(files, library):
+        folder = Path(file.path.removesuffix(f"/{file.name}"))
+        if folder not in known:
+            params, tag = logs.read_params(folder), curves.REWARD[library]
+            scale = counting.Scale(library=library, horizon=params.horizon, num_envs=params.num_envs)
+            known[folder] = curves.joined(tag, [(events.read(folder, tags=(tag,)), scale)]), scale
+        curve, scale = known[folder]
+        number = checkpoints.number(file, library)
+        held = counting.saved(number, scale) if number is not None else None
+        highest = curve.best[0] if curve.best else None
+        found.append(replace(file, reward=highest if held is None else curve.at(held)))
+    return tuple(found)
 
 
 def tasks(place: Place) -> Catalog:

@@ -95,8 +95,9 @@ class Owner:
 class Run:
     """The state of one run, small enough to be rewritten every few seconds and to list thousands of.
 
-    ``id`` is a number as text. ``updated_at`` is a heartbeat. ``weights_only`` says that an attempt went on from
-    weights alone (skrl). ``message``, ``failure`` and ``hint`` are the judgement of the last attempt.
+    ``id`` is a number as text. ``updated_at`` is a heartbeat. ``weights_only`` says that an attempt went on without
+    the count and schedules of the one before (skrl). ``message``, ``failure`` and ``hint`` are the judgement of the
+    last attempt.
     """
 
     id: str

@@ -190,7 +190,7 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         ("cwd", run.cwd),
         ("run folder", run.log_dir or progress.log_dir),
         ("checkpoint", f"{progress.checkpoint}{saved}" if progress.checkpoint else None),
-        ("weights", "an attempt went on from weights alone: the optimizer began anew" if run.weights_only else None),
+        ("resumed", "an attempt went on without skrl's count and schedules" if run.weights_only else None),
         *(("video", video) for video in run.videos),
         *(("exported", file) for file in run.exported),
         ("record", folder),

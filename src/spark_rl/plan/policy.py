@@ -49,7 +49,8 @@ def checkpoint(context: Context) -> Part:
     choice = _choose(context, name)
     if choice is None:
         return _missing(context, name)
-    note = f" ({choice.note})" if choice.note else ""
+    notes = [note for note in (choice.file.origin, choice.note) if note]
+    note = f" ({'; '.join(notes)})" if notes else ""
     return join(
         (
             Part(words=_hand_over(context, choice.file)),
@@ -57,6 +58,13 @@ def checkpoint(context: Context) -> Part:
             _resume_truth(context),
         )
     )
+
+
+def choose(context: Context) -> CheckpointFile | None:
+    """Return the checkpoint that a request means among the context's files, None where there is none."""
+    name = wanted(context)
+    choice = _choose(context, name) if name is not None else None
+    return choice.file if choice else None
 
 
 def _choose(context: Context, name: str) -> Choice | None:
@@ -176,7 +184,7 @@ def _resume_truth(context: Context) -> Part:
             Finding(
                 code="skrl-resume",
                 level="warning",
-                message="skrl loads the weights alone: optimizer, iteration and schedule start anew",
+                message="skrl loads weights, optimizer and preprocessors; its count and its schedules start anew",
                 hint="count the iterations yourself with --max-iterations",
             ),
         )
