@@ -15,3 +15,4 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     # Tiny networks: a second thread only spins, and slows everything down on a busy machine.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

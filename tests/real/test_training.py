@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from spark_rl import registry
+from spark_rl.records import Run
 
 pytestmark = pytest.mark.real
 
@@ -31,7 +36,7 @@ CASES = {
 
 def spark_rl(cwd: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """Run a command and return its exit code and the document it printed."""
-    argv = [sys.executable, "-m", "spark_rl", *words, *LAB]
+    argv = [sys.executable, "-m", "spark_rl", *words, *(LAB if words[0] != "runs" else ("--json",))]
     done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr[-3000:]
     return done.returncode, json.loads(done.stdout)
@@ -48,22 +53,57 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_library_trains_and_plays(case: str, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_its_budget_and_is_played(case: str, tmp_path: Path) -> None:
     task, library, words = CASES[case]
-    code, outcome = spark_rl(
-        tmp_path, "train", "--task", task, "--library", library, "--max-iterations", "3", "--seed", "1", *words
-    )
-    assert (code, outcome["state"]) == (0, "succeeded"), outcome
-    assert Path(outcome["checkpoint"]).is_file()
-    algorithm = ("--algorithm", case) if case in ("MAPPO", "IPPO") else ()
-    code, outcome = spark_rl(
-        tmp_path, "play", "--task", task, "--library", library, *algorithm, "--num-envs", "8", "--steps", "120"
-    )
+    train = ("train", "--task", task, "--library", library, "--max-iterations", "40", "--seed", "1", "--save-every", "4")
+    killed = kill_at(tmp_path, 5, *train, *words)
+    assert killed["state"] == "failed", killed
+    assert "SIGKILL" in killed["message"]
+    done, run = killed["iteration"], killed["run"]
+
+    code, outcome = spark_rl(tmp_path, "runs", "resume", run)
+    assert (code, outcome["state"], outcome["run"], outcome["attempts"]) == (0, "succeeded", run, 2), outcome
+    assert (outcome["iteration"], outcome["max_iterations"]) == (40, 40)
+    first, second = registry.load(run).attempts
+    assert 0 <= done - second.first_iteration <= 5, "at most one save interval is repeated"
+    assert first.log_dir != second.log_dir
+
+    code, outcome = spark_rl(tmp_path, "play", "--run", run, "--num-envs", "8", "--steps", "120")
     assert (code, outcome["state"]) == (0, "succeeded"), outcome
     played = outcome["played"]
     assert (played["steps"], played["num_envs"]) == (120, 8)
     assert played["mean_reward_per_step"] is not None
-    assert Path(played["checkpoint"]).is_relative_to(tmp_path)
+    assert Path(played["checkpoint"]).is_relative_to(str(second.log_dir))
+    exported = [Path(file).name for file in outcome["exported"]]
+    assert exported == (["policy.onnx", "policy.pt"] if library == "rsl_rl" else [])
+
+    code, answer = spark_rl(tmp_path, "runs", "plot", run)
+    curve = answer["curves"][0]
+    assert code == 0
+    assert curve["iterations"] == sorted(set(curve["iterations"]))
+    assert curve["iterations"][-1] >= 36
+    code, answer = spark_rl(tmp_path, "runs", "compare", run)
+    assert (code, answer["runs"][0]["iterations"]) == (0, 40)
+
+
+def kill_at(cwd: Path, iteration: int, *words: str) -> dict[str, Any]:
+    """Train, kill the trainer outright once its record tells of an iteration, and return what came of it."""
+    argv = [sys.executable, "-m", "spark_rl", *words, *LAB]
+    child = subprocess.Popen(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    while child.poll() is None:
+        mine = [run for run in registry.entries() if isinstance(run, Run) and run.owner.pid == child.pid]
+        if mine and (mine[0].progress.iteration or 0) >= iteration and mine[0].progress.checkpoint:
+            (reaper,) = children(child.pid)
+            (trainer,) = children(reaper)
+            os.kill(trainer, signal.SIGKILL)
+            break
+        time.sleep(0.05)
+    document: dict[str, Any] = json.loads(child.communicate()[0])
+    return document
+
+
+def children(pid: int) -> list[int]:
+    return [int(name) for name in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_training_goes_on_from_a_checkpoint(trained: Path) -> None:
@@ -98,5 +138,6 @@ def test_the_demonstration_learns() -> None:
     done = subprocess.run([TOP / "scripts" / "demo"], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "of 300 steps on average" in done.stdout
-    lengths = [line.split(":")[1] for line in done.stderr.splitlines() if "Mean episode length:" in line]
-    assert float(lengths[-1]) >= 270
+    run = registry.load("1")
+    assert run.progress.length is not None
+    assert run.progress.length >= 270
