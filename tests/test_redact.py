@@ -103,6 +103,14 @@ def test_short_secrets_leave_no_holes_in_paths() -> None:
     assert redact.document(document) == {"argv": ["--password", "***"], "cwd": "/home/ada"}
 
 
+def test_a_path_that_a_telling_name_holds_leaves_no_holes_either() -> None:
+    document = {"env": {"PASSWORD_STORE_DIR": "/home/ada"}, "cwd": "/home/ada/IsaacLab"}
+    assert redact.document(document, ["/home/ada"]) == {
+        "env": {"PASSWORD_STORE_DIR": "***"},
+        "cwd": "/home/ada/IsaacLab",
+    }
+
+
 @pytest.mark.parametrize(
     "document",
     [

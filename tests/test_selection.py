@@ -89,6 +89,14 @@ def test_what_is_no_age(text: str) -> None:
         selection.age(text)
 
 
+def test_states() -> None:
+    assert selection.states("failed, Lost") == ("failed", "lost")
+    for text, hint in (("faild", "did you mean failed?"), ("", "states: starting"), ("lost,", "states: starting")):
+        with pytest.raises(RequestError, match="is no state of a run") as caught:
+            selection.states(text)
+        assert hint in (caught.value.hint or "")
+
+
 def meant(text: str, path: str | None = None) -> Run:
     return selection.resolve(text, [*RUNS[:3], BAD, *RUNS[3:]], path)
 

@@ -29,7 +29,7 @@ _SHAPES = re.compile(
     r")"
 )
 _KNOWN_LENGTH = 8
-"""Shorter secrets are not looked for elsewhere: every path would have holes."""
+"""Shorter secrets are not looked for elsewhere, nor what looks like a path: every path would have holes."""
 
 
 def smells(name: str) -> bool:
@@ -88,8 +88,9 @@ def document(value: Any, known: Iterable[str] = ()) -> Any:
         value: Dictionaries, lists or tuples, texts and numbers; tuples become lists.
         known: Secrets from elsewhere, such as those of :func:`variables`.
     """
-    long = sorted({text for text in (*known, *_secrets(value)) if len(text) >= _KNOWN_LENGTH}, key=len, reverse=True)
-    return _document(value, re.compile("|".join(map(re.escape, long))) if long else None)
+    texts = {text for text in (*known, *_secrets(value)) if len(text) >= _KNOWN_LENGTH and not text.startswith("/")}
+    longest_first = sorted(texts, key=len, reverse=True)
+    return _document(value, re.compile("|".join(map(re.escape, longest_first))) if texts else None)
 
 
 def _document(value: Any, known: re.Pattern[str] | None) -> Any:
