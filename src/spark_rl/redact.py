@@ -15,22 +15,21 @@ _ALWAYS = ("apikey", "passw", "passphrase", "secret", "credential", "privatekey"
 _SHORT = re.compile(r"\d{1,5}|\d*\.\d+|true|false|none|null|\*\*\*|", re.IGNORECASE)
 """Values that are no secret whatever their key is called: ``num_tokens=16``."""
 
-_NAMED = re.compile(
-    r"""(?P<key>[A-Za-z_][\w.-]*)(?P<sign>["']?\s?[=:]\s?)(?P<value>"[^"]*"|'[^']*'|[^\s,;&(){}\[\]"']+)"""
-)
+_NAME = re.compile(r"""(?<![\w.-])[-.]*(?P<key>[A-Za-z_][\w.-]*)["']?\s?[=:]\s?""")
+_VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&(){}\[\]"']+""")
 _URL = re.compile(
-    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^/\s@:?#]*:[^/\s]*|(?<=https://)[^/\s@]+|(?<=http://)[^/\s@]+)@"
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]{1,20}://)(?:[^/\s@:?#]*:[^/\s]*|(?<=https://)[^/\s@]+|(?<=http://)[^/\s@]+)@"
 )
 _BEARER = re.compile(r"(?P<head>\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE)
 _SHAPES = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|wandb_v\d_\w{16,}"
     r"|(?:sk|nvapi|xox[abeprs])-[\w-]{16,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}"
-    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|local-[0-9a-f]{40}"
+    r"|eyJ[\w-]{8,500}\.eyJ[\w-]{8,}\.[\w-]*|local-[0-9a-f]{40}"
     r")"
 )
 _KNOWN_LENGTH = 8
-"""Shorter secrets are not looked for elsewhere: every path would have holes."""
+"""Shorter secrets are not looked for elsewhere, nor what looks like a path: every path would have holes."""
 
 
 def smells(name: str) -> bool:
@@ -49,8 +48,19 @@ def word(text: str) -> str:
     key, sign, value = text.partition("=")
     if sign and _is_name(key) and smells(key) and not _SHORT.fullmatch(value):
         return f"{key}={HIDDEN}"
-    text = _NAMED.sub(_without_value, _URL.sub(rf"\g<scheme>{HIDDEN}@", text))
-    return _SHAPES.sub(HIDDEN, _BEARER.sub(rf"\g<head>{HIDDEN}", text))
+    text = _BEARER.sub(rf"\g<head>{HIDDEN}", _URL.sub(rf"\g<scheme>{HIDDEN}@", text))
+    return _SHAPES.sub(HIDDEN, "".join(_without_values(text)))
+
+
+def _without_values(text: str) -> Iterator[str]:
+    """Yield a text in parts, with the values of telling names hidden, wherever in it."""
+    done = 0
+    for name in _NAME.finditer(text):
+        value = _VALUE.match(text, name.end()) if name.start() >= done and smells(name["key"]) else None
+        if value and not _SHORT.fullmatch(value[0]):
+            yield f"{text[done : name.end()]}{HIDDEN}"
+            done = value.end()
+    yield text[done:]
 
 
 def words(argv: Iterable[str]) -> tuple[str, ...]:
@@ -78,8 +88,9 @@ def document(value: Any, known: Iterable[str] = ()) -> Any:
         value: Dictionaries, lists or tuples, texts and numbers; tuples become lists.
         known: Secrets from elsewhere, such as those of :func:`variables`.
     """
-    long = sorted({text for text in (*known, *_secrets(value)) if len(text) >= _KNOWN_LENGTH}, key=len, reverse=True)
-    return _document(value, re.compile("|".join(map(re.escape, long))) if long else None)
+    texts = {text for text in (*known, *_secrets(value)) if len(text) >= _KNOWN_LENGTH and not text.startswith("/")}
+    longest_first = sorted(texts, key=len, reverse=True)
+    return _document(value, re.compile("|".join(map(re.escape, longest_first))) if texts else None)
 
 
 def _document(value: Any, known: re.Pattern[str] | None) -> Any:
@@ -139,9 +150,3 @@ def _word_secrets(before: str, text: str, *, pair: bool) -> Iterator[str]:
 
 def _is_name(text: str) -> bool:
     return re.fullmatch(r"[-+~]*[A-Za-z_][\w.@/-]*", text) is not None
-
-
-def _without_value(match: re.Match[str]) -> str:
-    if not smells(match["key"]) or _SHORT.fullmatch(match["value"]):
-        return match[0]
-    return f"{match['key']}{match['sign']}{HIDDEN}"

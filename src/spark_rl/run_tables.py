@@ -241,10 +241,9 @@ def _when(at: float, now: float) -> str:
 
 
 def _host(run: Run, start: Mapping[str, Any]) -> str:
-    gpus = _value(start, "host", "gpus")
-    found = [name for gpu in (gpus if isinstance(gpus, list) else ()) if (name := _text({"gpu": gpu}, "gpu", "name"))]
+    gpus = [_text({"gpu": gpu}, "gpu", "name") for gpu in _many(start, "host", "gpus")]
     driver = _text(start, "host", "driver")
-    return ", ".join(filter(None, (run.owner.host, *found, f"driver {driver}" if driver else None)))
+    return ", ".join(filter(None, (run.owner.host, *gpus, f"driver {driver}" if driver else None)))
 
 
 def _attempts(attempts: Sequence[Attempt]) -> list[str]:
@@ -279,8 +278,8 @@ def _git(start: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         return []
     remote, root = _text(start, "git", "remote"), _text(start, "git", "root")
     where = f"{commit[:12]} on {branch or 'no branch'} in {root}" + (f", from {remote}" if remote else "")
-    count, dirty = _value(start, "git", "dirty_count"), _value(start, "git", "dirty")
-    if not isinstance(count, int) or not isinstance(dirty, list) or not count:
+    count, dirty = _value(start, "git", "dirty_count"), _many(start, "git", "dirty")
+    if not isinstance(count, int) or not count:
         return [("git", where)]
     named = ", ".join(str(path) for path in dirty[:_DIRTY_SHOWN]) + (", …" if count > _DIRTY_SHOWN else "")
     return [("git", where), ("not in git", f"{count} path{'s' if count != 1 else ''} differ: {named}")]
@@ -308,8 +307,7 @@ def _play(run: Run, start: Mapping[str, Any]) -> str | None:
     words += ["--algorithm", run.algorithm] if run.algorithm != "PPO" else []
     chosen, path = _text(start, "plan", "reasons", "isaaclab"), _text(start, "plan", "isaaclab", "path")
     words += ["--isaaclab", path] if path and chosen == "named by --isaaclab" else []
-    overrides = _value(start, "request", "overrides")
-    kept = [word for word in overrides if isinstance(word, str)] if isinstance(overrides, list) else []
+    kept = [word for word in _many(start, "request", "overrides") if isinstance(word, str)]
     return shlex.join([*words, "--checkpoint", run.progress.checkpoint, *kept])
 
 
@@ -360,3 +358,8 @@ def _compared(row: Row) -> tuple[str, ...]:
         duration(row.seconds),
         "-" if row.fps is None else f"{row.fps:,.0f}",
     )
+
+
+def _many(document: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
+    value = _value(document, *names)
+    return tuple(value) if isinstance(value, (list, tuple)) else ()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from spark_rl.errors import RequestError
-from spark_rl.text import either, fold, nearest
+from spark_rl.records import RunState
+from spark_rl.text import did_you_mean, either, fold, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from spark_rl.records import Run, RunState
+    from spark_rl.records import Run
     from spark_rl.summaries import Summary
 
 LATEST = ("latest", "last")
@@ -76,6 +77,20 @@ def select(entries: Iterable[Summary | BadRecord], wanted: Selection) -> Listing
             if len(runs) == wanted.limit:
                 break
     return Listing(runs=tuple(runs), bad=tuple(bad))
+
+
+def states(text: str) -> tuple[RunState, ...]:
+    """Return the states that a person names, with commas between them.
+
+    Raises:
+        RequestError: A word is no state.
+    """
+    known: dict[str, RunState] = {state: state for state in get_args(RunState)}
+    named = [word.strip().lower() for word in text.split(",")]
+    for word in named:
+        if word not in known:
+            raise RequestError(f"{word!r} is no state of a run", did_you_mean(word, known, "states"))
+    return tuple(known[word] for word in named)
 
 
 def age(text: str) -> float:

@@ -86,7 +86,8 @@ def save(run: Run) -> str | None:
     """
     state = path(run.id) / files.STATE
     try:
-        state.parent.mkdir(parents=True, exist_ok=True)
+        files.prepare()
+        state.parent.mkdir(exist_ok=True)
         files.write(state, codec.encode(run))
     except OSError as error:
         return f"the record of run {run.id} cannot be written: {error.strerror or error}"

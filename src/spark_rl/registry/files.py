@@ -23,6 +23,9 @@ _COUNTER, _INDEX = "last", "index.json"
 _ID_DIGITS = 9
 """Longer numbers are no ids: nobody has a thousand million runs."""
 
+_REASON_LENGTH = 200
+"""What is wrong with a record may quote it."""
+
 _YOUNG_S = 60.0
 """A folder without a record that is younger is being made by another spark-rl."""
 
@@ -71,14 +74,23 @@ def ids() -> list[int]:
     return []
 
 
+def prepare() -> None:
+    """Make the folder of all records, for its owner alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    runs().mkdir(exist_ok=True)
+
+
 def allocate() -> str:
     """Make the folder of a new run and return its id: making a folder succeeds once, on any number of hosts.
 
     Raises:
         OSError: No folder can be made.
     """
-    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    runs().mkdir(exist_ok=True)
+    prepare()
     number = max(_counter(), *ids(), 0) + 1
     while not _made(path(str(number))):
         number += 1
@@ -146,7 +158,7 @@ def read(run_id: str, where: str) -> tuple[Stamp, Run | BadRecord | None]:
     except OSError as error:
         return seen, BadRecord(id=run_id, path=file, reason=error.strerror or str(error))
     except (ValueError, RecursionError) as error:
-        return seen, BadRecord(id=run_id, path=file, reason=str(error))
+        return seen, BadRecord(id=run_id, path=file, reason=str(error)[:_REASON_LENGTH])
 
 
 def _run(run_id: str, content: bytes) -> Run:
