@@ -76,19 +76,6 @@ def test_no_more_is_read_than_the_limit_asks_for() -> None:
     assert found.bad == (BAD,)
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("3h", 10800), ("2d", 172800), ("1.5 w", 907200)]
-)
-def test_an_age(text: str, seconds: float) -> None:
-    assert selection.age(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "2", "d", "2x", "-2d", "two days"])
-def test_what_is_no_age(text: str) -> None:
-    with pytest.raises(RequestError, match="is no age"):
-        selection.age(text)
-
-
 def test_states() -> None:
     assert selection.states("failed, Lost") == ("failed", "lost")
     for text, hint in (("faild", "did you mean failed?"), ("", "states: starting"), ("lost,", "states: starting")):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from spark_rl import times
+from spark_rl.errors import RequestError
 from spark_rl.times import ago, duration, iso
 
 
@@ -50,3 +52,23 @@ def test_how_long_ago(seconds: float, text: str) -> None:
 )
 def test_how_long(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("3h", 10800), ("2d", 172800), ("1.5 w", 907200)]
+)
+def test_a_duration_is_read(text: str, seconds: float) -> None:
+    assert times.seconds(text, "--since") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "d", "2x", "-2d", "two days"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(RequestError, match="must be a time"):
+        times.seconds(text, "--since")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "span", "clock"), [(4.2, "4.2 s", "0:04"), (62, "1 min 02 s", "1:02"), (3723, "1 h 02 min", "1:02:03")]
+)
+def test_spans(seconds: float, span: str, clock: str) -> None:
+    assert (times.span(seconds), times.clock(seconds)) == (span, clock)

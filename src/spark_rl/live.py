@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import counting, curves, durations
+from spark_rl import counting, curves, times
 from spark_rl.records import PHASES
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _print(line: str) -> None:
 def plain(progress: Progress, at: float, before: Mapping[str, float]) -> str:
     """Return how far a run is, in one line."""
     if progress.phase not in ("training", "closing"):
-        return f"{_NAMES[progress.phase]}, {durations.span(at)} since the start{_last_time(progress.phase, before)}"
+        return f"{_NAMES[progress.phase]}, {times.span(at)} since the start{_last_time(progress.phase, before)}"
     parts = [_NAMES[progress.phase], *_counts(progress), *_figures(progress), _saved(progress)]
     return ", ".join(part for part in parts if part)
 
@@ -145,7 +145,7 @@ def _counts(progress: Progress) -> Iterable[str]:
     yield f"{progress.iteration}/{total} iterations" if total else f"{progress.iteration} iterations"
     left = counting.seconds_left(progress)
     if left is not None:
-        yield f"{durations.span(left)} left"
+        yield f"{times.span(left)} left"
 
 
 def _figures(progress: Progress) -> Iterable[str]:
@@ -164,7 +164,7 @@ def _saved(progress: Progress) -> str:
     unsaved = counting.unsaved(progress) or 0
     if not unsaved:
         return name
-    since = durations.span(unsaved * progress.iteration_seconds) if progress.iteration_seconds else ""
+    since = times.span(unsaved * progress.iteration_seconds) if progress.iteration_seconds else ""
     return f"{name}, {unsaved} iterations unsaved" + (f" ({since})" if since else "")
 
 
@@ -183,7 +183,7 @@ def frame(run: Run, at: float, view: Live) -> RenderableType:
     head = Text.assemble(("● ", "green"), (run.task, "bold"), f"  {run.library} {run.algorithm}  run {run.id}")
     if len(run.attempts) > 1:
         head.append(f"  attempt {len(run.attempts)}", "yellow")
-    rows: list[RenderableType] = [_spread(head, Text(durations.clock(at)), width)]
+    rows: list[RenderableType] = [_spread(head, Text(times.clock(at)), width)]
     if progress.phase in ("training", "closing"):
         rows += _training(progress, view, width)
     else:
@@ -202,7 +202,7 @@ def _training(progress: Progress, view: Live, width: int) -> list[RenderableType
     tail = Text(f"  {count}", "bold")
     if total:
         tail.append(f"  {100 * done // total} %")
-    tail.append(f"  {durations.clock(left)} left" if left is not None else "")
+    tail.append(f"  {times.clock(left)} left" if left is not None else "")
     if progress.phase == "closing":
         tail.append("  closing", "yellow")
     figures = Text("  ").join([Text(text) for text in _figures(progress)] or [Text("no episode has ended yet", "dim")])
@@ -228,10 +228,10 @@ def _starting(progress: Progress, at: float, before: Mapping[str, float], width:
     row = Text(no_wrap=True, overflow="ellipsis")
     for phase in PHASES[:4]:
         if phase in took:
-            row.append("✓ ", "green").append(f"{_NAMES[phase]} {durations.span(took[phase])}   ", "dim")
+            row.append("✓ ", "green").append(f"{_NAMES[phase]} {times.span(took[phase])}   ", "dim")
         elif phase == progress.phase:
             now = at - sum(took.values())
-            row.append("… ", "yellow").append(f"{_NAMES[phase]} {durations.span(now)}", "bold")
+            row.append("… ", "yellow").append(f"{_NAMES[phase]} {times.span(now)}", "bold")
             row.append(f"{_last_time(phase, before)}   ")
         else:
             row.append(f"· {_NAMES[phase]}   ", "dim")
@@ -240,7 +240,7 @@ def _starting(progress: Progress, at: float, before: Mapping[str, float], width:
 
 
 def _last_time(phase: str, before: Mapping[str, float]) -> str:
-    return f" (last time {durations.span(before[phase])})" if phase in before else ""
+    return f" (last time {times.span(before[phase])})" if phase in before else ""
 
 
 def _machine(progress: Progress) -> Text:

@@ -128,11 +128,9 @@ def viewer(*, raw: bool, every: float, unattended: bool = False) -> Callable[[Ru
 
 def outcome(value: Outcome) -> None:
     """Print what happened."""
-    from spark_rl import durations
+    from spark_rl import times
 
-    out(
-        f"{_coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {durations.span(value.seconds)}"
-    )
+    out(f"{_coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {times.span(value.seconds)}")
     if value.hint:
         talk(f"hint: {value.hint}")
     if value.checkpoint:

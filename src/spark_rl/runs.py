@@ -7,14 +7,13 @@ import signal
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from spark_rl import codec, curves, events, logs, output, registry
+from spark_rl import codec, curves, events, logs, output, registry, times
 from spark_rl.curves import Comparison, Row
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
-from spark_rl.records import RunState
-from spark_rl.selection import Selection, age
+from spark_rl.selection import Selection, states
 from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -42,18 +41,15 @@ def select(
     Raises:
         RequestError: A filter makes no sense.
     """
-    states: tuple[RunState, ...] = tuple(one for one in get_args(RunState) if one == state)
     actions: tuple[Literal["train", "play", "all"], ...] = ("train", "play", "all")
-    if state is not None and not states:
-        raise RequestError(f"there is no state {state}", did_you_mean(state, get_args(RunState), "states"))
     if action not in actions:
         raise RequestError(f"there is no action {action}", did_you_mean(action, actions, "actions"))
     wanted = Selection(
-        states=states,
+        states=states(state) if state else (),
         task=task,
         library=library,
         action=next(one for one in actions if one == action),
-        since=time.time() - age(since) if since else None,
+        since=time.time() - times.seconds(since, "--since") if since else None,
         limit=limit,
     )
     return registry.listing(wanted)

@@ -24,15 +24,16 @@ def list_runs(
     *,
     task: Annotated[str | None, typer.Option("--task", help="Only runs of tasks with this in their name.")] = None,
     library: Annotated[str | None, typer.Option("--library", "--rl-library", help="Only runs of this library.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only runs in this state: running, failed, ...")] = None,
+    state: Annotated[str | None, typer.Option(help="Only runs in these states: running, or failed,lost.")] = None,
     action: Annotated[str, typer.Option(help="train, play or all.")] = "train",
     since: Annotated[str | None, typer.Option(help="Only runs started since: 3h, 2d.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only so many; a table has 50.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the runs, the newest first."""
     from spark_rl import render, runs
 
+    limit = limit or (None if as_json else 50)
     chosen = runs.select(task=task, library=library, state=state, action=action, since=since, limit=limit)
     render.runs(chosen, limit=limit, as_json=as_json)
 

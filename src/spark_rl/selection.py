@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 LATEST = ("latest", "last")
 """Words for the newest run."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +88,6 @@ def states(text: str) -> tuple[RunState, ...]:
         if word not in known:
             raise RequestError(f"{word!r} is no state of a run", did_you_mean(word, known, "states"))
     return tuple(known[word] for word in named)
-
-
-def age(text: str) -> float:
-    """Return an age such as ``90s``, ``30m``, ``3h``, ``2d`` or ``1w`` in seconds.
-
-    Raises:
-        RequestError: It is no age.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])\w*", text.strip().lower())
-    if match is None:
-        raise RequestError(f"{text!r} is no age", "give a number and a unit: 30m, 3h, 2d or 1w")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def resolve(text: str, entries: Iterable[Run | BadRecord], path: str | None = None) -> Run:

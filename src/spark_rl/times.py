@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
+from spark_rl.errors import RequestError
+
 _DAY = 86400
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)")
 
 
 def iso(seconds: float) -> str:
     """Return seconds since the epoch as ``2026-11-25T16:00:09Z``; what no calendar holds as its first second."""
     whole = int(seconds) if 0 <= seconds < 253402300800 else 0
-    year, month, day = _date(whole // _DAY)
-    hour, minute, second = whole % _DAY // 3600, whole % 3600 // 60, whole % 60
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _date(days: int) -> tuple[int, int, int]:
-    """Return (year, month, day) of a number of days after 1970-01-01.
+def seconds(text: str, what: str) -> float:
+    """Return a duration such as ``90s``, ``30m``, ``2h``, ``1d`` or ``1w`` in seconds.
 
-    Years are counted from March on: so the leap day is a year's last, and the months' lengths repeat every five.
+    Raises:
+        RequestError: It is none; ``what`` names it.
     """
-    days += 719468
-    era, in_era = divmod(days, 146097)
-    year = (in_era - in_era // 1460 + in_era // 36524 - in_era // 146096) // 365
-    in_year = in_era - (365 * year + year // 4 - year // 100)
-    month = (5 * in_year + 2) // 153
-    day = in_year - (153 * month + 2) // 5 + 1
-    month = month + 3 if month < 10 else month - 9
-    return era * 400 + year + (month <= 2), month, day
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None:
+        raise RequestError(f"{what} must be a time, not {text!r}", f"a number and a unit, for example {what} 30m")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def ago(seconds: float) -> str:
@@ -57,3 +59,15 @@ def duration(seconds: float) -> str:
     if whole < _DAY:
         return f"{whole // 3600} h {whole % 3600 // 60:02} min"
     return f"{whole // _DAY} d {whole % _DAY // 3600} h"
+
+
+def span(seconds: float) -> str:
+    """Return a span of time as :func:`duration` does, a short one with a tenth: ``4.2 s``."""
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Return a span of time as ``1:02`` or ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -55,7 +55,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("case", CASES)
 def test_a_killed_training_goes_on_to_its_budget_and_is_played(case: str, tmp_path: Path) -> None:
     task, library, words = CASES[case]
-    train = ("train", "--task", task, "--library", library, "--max-iterations", "40", "--seed", "1", "--save-every", "4")
+    train = (
+        "train",
+        "--task",
+        task,
+        "--library",
+        library,
+        "--max-iterations",
+        "40",
+        "--seed",
+        "1",
+        "--save-every",
+        "4",
+    )
     killed = kill_at(tmp_path, 5, *train, *words)
     assert killed["state"] == "failed", killed
     assert "SIGKILL" in killed["message"]

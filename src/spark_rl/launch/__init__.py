@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spark_rl import durations, registry, supervisor
+from spark_rl import registry, supervisor, times
 from spark_rl.launch import continuing, recording
 from spark_rl.launch.attempts import attempt
 from spark_rl.launch.settling import refuse, settle, stamp
@@ -61,7 +61,7 @@ def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool) 
     Raises:
         RequestError: ``stall`` is no time.
     """
-    seconds = durations.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
+    seconds = times.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
     return replace(what, limits=Limits(stall=seconds), max_restarts=max_restarts, detach=detach)
 
 

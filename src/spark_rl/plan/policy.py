@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from spark_rl import durations
+from spark_rl import times
 from spark_rl.counting import SAVE_KEYS
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
@@ -254,7 +254,7 @@ def _interval(context: Context) -> int:
     text = context.request.save_every or ""
     if text.isdecimal():
         return whole_number(text, "--save-every")
-    return max(1, round(durations.seconds(text, "--save-every") / (context.facts.pace or UNKNOWN_PACE_S)))
+    return max(1, round(times.seconds(text, "--save-every") / (context.facts.pace or UNKNOWN_PACE_S)))
 
 
 def _from_time(context: Context) -> str:
@@ -263,7 +263,7 @@ def _from_time(context: Context) -> str:
         return ""
     if pace is None:
         return f": {text}, if an iteration takes {UNKNOWN_PACE_S:.0f} s (no earlier run here tells)"
-    return f": {text}, an iteration having taken {durations.span(pace)} last time"
+    return f": {text}, an iteration having taken {times.span(pace)} last time"
 
 
 def _horizon(context: Context) -> int:
