@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 
 from spark_rl.errors import RequestError
 
@@ -15,7 +16,14 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)")
 def iso(seconds: float) -> str:
     """Return seconds since the epoch as ``2026-11-25T16:00:09Z``; what no calendar holds as its first second."""
     whole = int(seconds) if 0 <= seconds < 253402300800 else 0
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    days, rest = divmod(whole, _DAY)
+    return f"{_date(days)}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}Z"
+
+
+@cache
+def _date(days: int) -> str:
+    """Return a day after 1970-01-01; a list of thousands of runs has few of them."""
+    return f"{datetime.fromtimestamp(days * _DAY, UTC):%Y-%m-%d}"
 
 
 def seconds(text: str, what: str) -> float:
