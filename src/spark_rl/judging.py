@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from spark_rl import signatures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from spark_rl.records import Failure, RunState
 
@@ -89,9 +89,16 @@ class Witness:
         self._marked: list[str] = []
         self._last: deque[str] = deque(maxlen=self.LAST)
 
-    def feed(self, line: str) -> None:
-        """Take the next line."""
-        self._last.append(line)
+    def feed(self, lines: Sequence[str]) -> None:
+        """Take the next lines; a batch in which nothing tells of a failure costs one look for each known text."""
+        self._last.extend(lines)
+        text = "\n".join(lines)
+        needles = tuple(needle for needle in signatures.NEEDLES if needle in text)
+        if self._open or needles or _TRACEBACK in text:
+            for line in lines:
+                self._take(line, needles)
+
+    def _take(self, line: str, needles: tuple[str, ...]) -> None:
         if self._open:
             self._open -= 1
             self._traceback.append(line)
@@ -100,7 +107,7 @@ class Witness:
         elif _TRACEBACK in line and len(self._traceback) < 4 * self.TRACEBACK:
             self._traceback.append(line)
             self._open = self.TRACEBACK
-        elif len(self._marked) < self.MARKED and any(needle in line for needle in signatures.NEEDLES):
+        elif len(self._marked) < self.MARKED and any(needle in line for needle in needles):
             self._marked.append(line)
 
     def lines(self) -> tuple[str, ...]:

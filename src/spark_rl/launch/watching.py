@@ -141,8 +141,8 @@ class Attending(supervisor.Watcher):
     # --- what it prints
 
     def _read(self, lines: list[str], now: float) -> None:
+        self.witness.feed(lines)
         for line in lines:
-            self.witness.feed(line)
             event = self._dialect(line)
             if event is not None:
                 self._take(event, now)
