@@ -18,12 +18,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes description documents external literals names "
+        "agent_configs assets catalog checkpoints checks comparison config_classes curves description documents external literals names "
         "plan profiles registrations scanning search text words"
     ),
-    "catalogues host installations logs network preload projects settings supervisor",
+    "catalogues events host installations logs network preload projects settings supervisor",
     "completion launch prepare requests",
-    "__main__ cli render tables",
+    "__main__ cli curve_tables plots render tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
