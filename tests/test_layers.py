@@ -18,11 +18,11 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks comparison config_classes curves description documents external literals names "
+        "agent_configs assets catalog checkpoints checks comparison config_classes curves description documents external figures literals names "
         "plan profiles registrations scanning search text words"
     ),
     "catalogues events host installations logs network preload projects settings supervisor",
-    "completion launch prepare requests",
+    "completion launch learning prepare requests",
     "__main__ cli curve_tables plots render tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from math import floor, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _STEPS = (1, 2, 5, 10)
+_LETTERS = ((1e9, " G"), (1e6, " M"), (1e3, " k"))
+_MOST_DIGITS = 5
 
 
 def figure(number: float | None) -> str:
@@ -25,7 +31,7 @@ def count(number: float | None) -> str:
     """Return a count in thousands, millions or billions: ``950``, ``61.4 k``, ``1.31 M``, ``12.0 G``."""
     if number is None:
         return "-"
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for size, letter in _LETTERS:
         if number >= size * 0.9995:
             return f"{number / size:.{max(0, 2 - floor(log10(number / size * 1.0005)))}f}{letter}"
     return f"{number:.0f}"
@@ -52,3 +58,14 @@ def ticks(low: float, high: float, most: int) -> tuple[float, ...]:
     first = -floor(-low / distance + 1e-9)
     last = floor(high / distance + 1e-9)
     return tuple(float(f"{number * distance:.12g}") for number in range(first, last + 1))
+
+
+def labels(marks: Sequence[float]) -> tuple[str, ...]:
+    """Return :func:`ticks` as text, all in the same unit and with the decimals that tell them apart."""
+    largest = max(map(abs, marks), default=0.0)
+    size, letter = next(((size, letter) for size, letter in _LETTERS if largest >= 10 * size), (1.0, ""))
+    distance = marks[1] - marks[0] if len(marks) > 1 else largest
+    digits = max(0, -floor(log10(distance / size) + 1e-9)) if distance > 0 else 0
+    if digits > _MOST_DIGITS:
+        return tuple(f"{mark:g}" for mark in marks)
+    return tuple(f"{mark / size:,.{digits}f}{letter}" if mark else "0" for mark in marks)

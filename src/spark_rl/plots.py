@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import pairwise
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from spark_rl.curves import REWARD, Curve
 from spark_rl.errors import CheckError
-from spark_rl.figures import count, figure, ticks
+from spark_rl.figures import labels, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
 Axis = Literal["iterations", "env steps"]
 
-_COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e", "#a6761d", "#666666")
-"""Colours that differ for the colour-blind too, on white."""
-_TERMINAL_COLOURS = ("cyan+", "orange+", "green+", "magenta+", "yellow+", "blue+", "red+", "white+")
+_T = TypeVar("_T")
+
+_INKS = ("#1f77b4", "#e07b00", "#1b9e77", "#c23b8f", "#d62728", "#8a7300", "#7058c8", "#666666")
+"""Colours on white, apart for the colour-blind too."""
+_COLOURS = (33, 208, 35, 170, 203, 178, 99, 245)
+"""The same of the 256 of a terminal, readable on black and on white."""
 _LETTERS = "*o+x#@%&"
 _FRAME = str.maketrans({"│": "|", "┤": "|", "├": "|", "─": "-", "┬": "-", "┴": "-"} | dict.fromkeys("┌┐└┘┼", "+"))
 _MOST_POINTS = 4000
+_NARROWEST, _LOWEST = 40, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +109,88 @@ def terminal(value: Plot, on: Screen, *, height: int = 20, ascii_only: bool = Fa
     """
     import plotext
 
+    width, height = max(on.width, _NARROWEST), max(height, _LOWEST)
+    lettered = ascii_only or (len(value.lines) > 1 and not on.colour)
     plotext.terminal.limit(width=False, height=False)
     canvas = plotext.figure
     canvas.clear.all()
-    canvas.theme("colorless").canvas("default").plot_size(max(on.width, 40), max(height, 8))
-    canvas.title(value.title).label(value.x, "x")
-    _rulers(canvas, value, max(on.width, 40), max(height, 8))
-    letters = ascii_only or (len(value.lines) > 1 and not on.colour)
+    canvas.theme("colorless").canvas("default").plot_size(width, height).label(value.x, "x")
+    canvas.axes(active=False, side=1)
+    _rulers(canvas, value.lines, width, height)
     for index, line in enumerate(value.lines):
-        canvas.draw(_signal(plotext, line.curve.thinned(on.width * 4), index, colour=on.colour, letters=letters))
-    drawn = str(canvas.build().string(colorless=not on.colour))
-    legend = [_legend(line.label, index, on, letters=letters) for index, line in enumerate(value.lines)]
-    text = "\n".join((value.y, drawn.rstrip("\n"), *(legend if len(legend) > 1 else ())))
+        marker = plotext.marker(_letter(index) if lettered else "braille", (_turn(_COLOURS, index),))
+        canvas.draw(_signal(canvas, line.curve.thinned(4 * width), marker))
+    drawn = canvas.build().string(colorless=not on.colour).rstrip("\n")
+    legend = [_legend(line.label, index, on, lettered=lettered) for index, line in enumerate(value.lines)]
+    heads = (on.bold(value.title[:width]), on.dim(value.y))
+    text = "\n".join((*heads, drawn, *(legend if len(legend) > 1 else ())))
     return text.translate(_FRAME) if ascii_only else text
+
+
+def _signal(canvas: Any, curve: Curve, marker: object) -> Any:  # noqa: ANN401 - plotext has no types
+    """Return what draws a curve; a point that is no number leaves a gap."""
+    points = curve.finite
+    signal = canvas.signal([x for x, _ in points], [y for _, y in points], marker=marker).lines()
+    numbers = [index for index, y in enumerate(curve.values) if isfinite(y)]
+    for index, (before, after) in enumerate(pairwise(numbers)):
+        if after - before > 1:
+            signal.line(index + 1, active=False)
+    return signal
+
+
+def _rulers(canvas: Any, lines: Sequence[Line], width: int, height: int) -> None:  # noqa: ANN401
+    points = [point for line in lines for point in line.curve.finite]
+    for axis, most in ((0, width // 12), (1, height // 3)):
+        low, high = _limits([point[axis] for point in points])
+        marks = ticks(low, high, most)
+        canvas.ruler("xy"[axis]).lim(low, high).ticks(list(marks), list(labels(marks)))
+    canvas.ruler("y").grid(active=True, style="dotted")
+
+
+def _limits(numbers: Sequence[float]) -> tuple[float, float]:
+    low, high = min(numbers), max(numbers)
+    return (low, high) if high > low else (low - 1, high + 1)
+
+
+def _legend(label: str, index: int, on: Screen, *, lettered: bool) -> str:
+    sign = _letter(index) * 2 if lettered else "━━"
+    return f"  \033[38;5;{_turn(_COLOURS, index)}m{sign}\033[0m {label}" if on.colour else f"  {sign} {label}"
+
+
+def _letter(index: int) -> str:
+    return _LETTERS[index % len(_LETTERS)]
+
+
+def _turn(colours: Sequence[_T], index: int) -> _T:
+    return colours[index % len(colours)]
+
+
+def png(value: Plot, file: Path) -> None:
+    """Write a plot as a PNG file of 1500 x 900 pixels.
+
+    Raises:
+        CheckError: matplotlib is not installed, or the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import EngFormatter
+    except ImportError as error:
+        raise CheckError("--png needs matplotlib", "pip install 'spark-rl[plot]'") from error
+    figure = Figure(figsize=(10, 6), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for index, line in enumerate(value.lines):
+        axes.plot(line.curve.steps, line.curve.values, color=_turn(_INKS, index), linewidth=1.8, label=line.label)
+    axes.set_title(value.title, loc="left", fontsize=13, fontweight="bold", pad=12)
+    axes.set_xlabel(value.x)
+    axes.set_ylabel(value.y)
+    axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+    if len(value.lines) > 1:
+        axes.legend(frameon=False, loc="best")
+    try:
+        figure.savefig(file, format="png")
+    except OSError as error:
+        raise CheckError(f"{file} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
