@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from spark_rl.figures import count, duration, figure
@@ -49,7 +50,8 @@ def comparison(value: Comparison, on: Screen) -> str:
         on.bold(line) if best is not None and row.final_reward == best else line
         for row, line in zip(value.rows, lines[1:], strict=True)
     ]
-    return "\n".join((*_heading(tasks), on.bold(lines[0]), *body, "", *_notes(value, tasks)))
+    notes = (line for note in _notes(value, tasks) for line in wrap(note, on.width, subsequent_indent="  "))
+    return "\n".join((*_heading(tasks), on.bold(lines[0]), *body, "", *notes))
 
 
 def _heading(tasks: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import inf, isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -108,13 +109,13 @@ class Curve:
         return self._picked([index for index, step in enumerate(self.steps) if low < step <= high])
 
     def thinned(self, limit: int) -> Curve:
-        """Return at most ``limit`` points (at least 4) that draw the same line: lows and highs of each part are kept."""
+        """Return at most ``limit`` points (4 or more) that draw the same line: each part keeps its low and its high."""
         if len(self) <= limit:
             return self
         parts = max(1, (limit - 2) // 2)
         edges = [len(self) * part // parts for part in range(parts + 1)]
         kept = {0, len(self) - 1}
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             numbers = [index for index in range(low, high) if isfinite(self.values[index])]
             if numbers:
                 kept |= {min(numbers, key=self.values.__getitem__), max(numbers, key=self.values.__getitem__)}

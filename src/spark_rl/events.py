@@ -10,13 +10,13 @@ import re
 import struct
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_rl.curves import Collector, Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from spark_rl.curves import Curves
 
@@ -135,7 +135,7 @@ def _parser(tags: Collection[str] | None) -> Callable[[bytes], Iterable[Point]]:
     return parse
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401 - a protobuf message
+def _number(value: Any) -> float | None:
     """Return a scalar in either of its two forms, None when the value is an image, a text or the like."""
     kind = value.WhichOneof("value")
     if kind == "simple_value":
@@ -146,7 +146,7 @@ def _number(value: Any) -> float | None:  # noqa: ANN401 - a protobuf message
     return float(numbers[0]) if len(numbers) == 1 else None
 
 
-def _elements(tensor: Any) -> Sequence[float]:  # noqa: ANN401 - a protobuf message
+def _elements(tensor: Any) -> Sequence[float]:
     """Return the numbers of a tensor, which lie in a list or, packed, in ``tensor_content``."""
     letter, name = _NUMBERS[tensor.dtype]
     packed: bytes = tensor.tensor_content

@@ -28,7 +28,7 @@ _INKS = ("#1f77b4", "#e07b00", "#1b9e77", "#c23b8f", "#d62728", "#8a7300", "#705
 _COLOURS = (33, 208, 35, 170, 203, 178, 99, 245)
 """The same of the 256 of a terminal, readable on black and on white."""
 _LETTERS = "*o+x#@%&"
-_FRAME = str.maketrans({"│": "|", "┤": "|", "├": "|", "─": "-", "┬": "-", "┴": "-"} | dict.fromkeys("┌┐└┘┼", "+"))
+_FRAME = str.maketrans("│─┈└┼┬", "|-.+++")
 _MOST_POINTS = 4000
 _NARROWEST, _LOWEST = 40, 8
 
@@ -127,7 +127,7 @@ def terminal(value: Plot, on: Screen, *, height: int = 20, ascii_only: bool = Fa
     return text.translate(_FRAME) if ascii_only else text
 
 
-def _signal(canvas: Any, curve: Curve, marker: object) -> Any:  # noqa: ANN401 - plotext has no types
+def _signal(canvas: Any, curve: Curve, marker: object) -> Any:
     """Return what draws a curve; a point that is no number leaves a gap."""
     points = curve.finite
     signal = canvas.signal([x for x, _ in points], [y for _, y in points], marker=marker).lines()
@@ -138,7 +138,7 @@ def _signal(canvas: Any, curve: Curve, marker: object) -> Any:  # noqa: ANN401 -
     return signal
 
 
-def _rulers(canvas: Any, lines: Sequence[Line], width: int, height: int) -> None:  # noqa: ANN401
+def _rulers(canvas: Any, lines: Sequence[Line], width: int, height: int) -> None:
     points = [point for line in lines for point in line.curve.finite]
     for axis, most in ((0, width // 12), (1, height // 3)):
         low, high = _limits([point[axis] for point in points])
