@@ -18,8 +18,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks comparison config_classes curves description documents external figures literals names "
-        "plan profiles registrations scanning search text words"
+        "agent_configs assets catalog checkpoints checks comparison config_classes curves description documents "
+        "external figures literals names plan profiles registrations scanning search text words"
     ),
     "catalogues events host installations logs network preload projects settings supervisor",
     "completion launch learning prepare requests",

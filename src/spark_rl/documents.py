@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from spark_rl.comparison import Comparison, Learned
+    from spark_rl.curves import Curve
     from spark_rl.errors import SparkError
     from spark_rl.model import Finding, Host, Installation, Plan, Settings
     from spark_rl.outcome import Outcome
@@ -88,3 +91,36 @@ def _one_line(text: str) -> str:
 def findings(values: Iterable[Finding]) -> list[Document]:
     """Return findings as a list of ``{code, level, message, hint}``."""
     return [asdict(finding) for finding in values]
+
+
+def curves(values: Iterable[Learned]) -> Document:
+    """Return the curves of runs as ``spark-rl/curves/1``; a value that is no number is null."""
+    return {"schema": "spark-rl/curves/1", "runs": [_learned(value) for value in values]}
+
+
+def _learned(value: Learned) -> Document:
+    run = value.run
+    names = ("id", "run_name", "task", "library", "algorithm", "state")
+    return {name: getattr(run, name) for name in names} | {
+        "curves": [_curve(curve, value.scale.env_steps) for curve in value.curves.values()]
+    }
+
+
+def _curve(curve: Curve, each: float | None) -> Document:
+    return {
+        "tag": curve.tag,
+        "iterations": list(curve.steps),
+        "env_steps": [round(step * each) for step in curve.steps] if each else None,
+        "values": [value if isfinite(value) else None for value in curve.values],
+        "wall_times": list(curve.wall_times),
+    }
+
+
+def comparison(value: Comparison) -> Document:
+    """Return runs side by side as ``spark-rl/compare/1``."""
+    return {
+        "schema": "spark-rl/compare/1",
+        "threshold": value.threshold,
+        "threshold_reason": value.reason,
+        "runs": [asdict(row) for row in value.rows],
+    }
