@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf, isfinite
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -128,7 +128,7 @@ class Curve:
         return replace(self, steps=steps, values=values, wall_times=times)
 
 
-Curves = dict[str, Curve]
+Curves: TypeAlias = "Mapping[str, Curve]"
 """Curves by tag."""
 
 
@@ -220,7 +220,7 @@ def join(attempts: Iterable[tuple[Curves, int]], scale: Scale) -> Curves:
             attempt did beyond that number was lost, and is dropped.
         scale: The run's.
     """
-    joined: Curves = {}
+    joined: dict[str, Curve] = {}
     for curves, done in attempts:
         for tag, recorded in curves.items():
             curve = in_iterations(recorded, scale)

@@ -63,7 +63,7 @@ def ticks(low: float, high: float, most: int) -> tuple[float, ...]:
 def labels(marks: Sequence[float]) -> tuple[str, ...]:
     """Return :func:`ticks` as text, all in the same unit and with the decimals that tell them apart."""
     largest = max(map(abs, marks), default=0.0)
-    size, letter = next(((size, letter) for size, letter in _LETTERS if largest >= 10 * size), (1.0, ""))
+    size, letter = next(((size, letter) for size, letter in _LETTERS if largest >= max(size, 1e4)), (1.0, ""))
     distance = marks[1] - marks[0] if len(marks) > 1 else largest
     digits = max(0, -floor(log10(distance / size) + 1e-9)) if distance > 0 else 0
     if digits > _MOST_DIGITS:
