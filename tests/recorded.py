@@ -37,6 +37,12 @@ def write(folder: Path, events: Iterable[bytes], name: str = "events.out.tfevent
     return folder / name
 
 
+def attempt(log_dir: str | None, **fields: Any) -> Attempt:
+    """Return an attempt in the hours in which :data:`EVENTS` were written."""
+    values: dict[str, Any] = {"argv": ("python",), "started_at": 1795620000.0, "ended_at": 1795630000.0}
+    return Attempt(**values | {"log_dir": log_dir} | fields)
+
+
 def run(folder: str = "rsl_rl", number: str = "1", **fields: Any) -> Run:
     """Return the record of the run that wrote a folder of :data:`EVENTS`."""
     horizon, iterations = RUNS[folder]
@@ -58,6 +64,6 @@ def run(folder: str = "rsl_rl", number: str = "1", **fields: Any) -> Run:
         "owner": Owner(host="host", boot="b", pid=1, start_ticks=1),
         "num_envs": 64,
         "progress": Progress(iteration=iterations, max_iterations=iterations, env_steps=steps),
-        "attempts": (Attempt(argv=("python",), started_at=1000.0, log_dir=str(EVENTS / folder)),),
+        "attempts": (attempt(str(EVENTS / folder)),),
     }
     return Run(**values | fields)

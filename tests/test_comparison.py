@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from math import nan
+from typing import TYPE_CHECKING
 
 import pytest
 
-from recorded import EVENTS, run
+from recorded import EVENTS, attempt, event, run, write
 from spark_rl import curve_tables, documents, learning
 from spark_rl.comparison import Comparison, Learned, compare, scale_of
 from spark_rl.curves import LENGTH, REWARD, Curve
 from spark_rl.errors import RequestError
-from spark_rl.records import Attempt, Progress, Run
+from spark_rl.records import Progress, Run
 from spark_rl.tables import Screen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def learned(*rewards: float, number: str = "1", **fields: object) -> Learned:
@@ -171,6 +176,41 @@ def test_the_attempts_of_a_run_are_one_curve(library: str) -> None:
     assert list(twice.reward.steps) == sorted(set(twice.reward.steps))
 
 
+def resumed_sb3(tmp_path: Path) -> Run:
+    """Return a run of sb3 whose second and third attempt wrote into the first one's folder, as they do."""
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    tag = REWARD["sb3"]
+    for number, folder in enumerate((first, second)):
+        folder.mkdir()
+        with zipfile.ZipFile(folder / "model.zip", "w") as archive:
+            archive.writestr("data", json.dumps({"tensorboard_log": str(first)}))
+        at = 100.0 * (number + 1)
+        write(first / f"PPO_{number + 1}", [event(tag, 1024 * (done + 1), at + done, at + done) for done in range(3)])
+    write(first / "PPO_3", [event(tag, 1024, 300.0, 300.0)], "events.out.tfevents.3.host")
+    write(first / "PPO_4", [event(tag, 1024, 900.0, 900.0)], "events.out.tfevents.4.host")
+    attempts = (
+        attempt(str(first), started_at=99.0, ended_at=110.0),
+        attempt(
+            str(second), started_at=199.0, ended_at=210.0, first_iteration=2, from_checkpoint=str(first / "model.zip")
+        ),
+        attempt(
+            str(third), started_at=299.0, ended_at=None, first_iteration=5, from_checkpoint=str(second / "model.zip")
+        ),
+    )
+    return run("sb3", attempts=attempts, updated_at=310.0)
+
+
+def test_sb3_resumes_in_the_folder_of_its_first_attempt(tmp_path: Path) -> None:
+    made = resumed_sb3(tmp_path)
+    assert [learning.event_folder(attempt, "sb3") for attempt in made.attempts] == [tmp_path / "first"] * 3
+    assert learning.event_folder(made.attempts[1], "skrl") == tmp_path / "second"
+    assert learning.event_folder(attempt(None), "sb3") is None
+    reward = learning.learned(made).reward
+    assert reward.finite == ((1, 100), (2, 101), (3, 200), (4, 201), (5, 202), (6, 300))
+    running = replace(made, state="running", attempts=made.attempts[:1])
+    assert learning.learned(running).reward.values == (100, 101, 102)
+
+
 def test_a_folder_that_two_attempts_share_is_read_once() -> None:
     made = run("rl_games")
     again = replace(made, attempts=(*made.attempts, replace(made.attempts[0], first_iteration=20)))
@@ -185,7 +225,7 @@ def test_one_tag_is_read_and_a_wrong_one_is_refused() -> None:
 
 
 def test_a_run_without_files_has_learned_nothing_yet() -> None:
-    made = run(attempts=(Attempt(argv=("python",), started_at=1000.0, log_dir=str(EVENTS / "absent")),))
+    made = run(attempts=(attempt(str(EVENTS / "absent")),))
     assert learning.learned(made).curves == {}
     with pytest.raises(RequestError) as caught:
         learning.learned(made, ["Loss/value"])

@@ -24,7 +24,7 @@ def point(tag: str, step: int, value: float, wall_time: float = 1.0) -> Point:
 def test_real_runs_end_with_their_last_iteration(folder: str) -> None:
     library, (horizon, iterations) = folder.removesuffix("_mappo"), RUNS[folder]
     scale = Scale(library=library, horizon=horizon, num_envs=64)
-    recorded = events.read([EVENTS / folder])
+    recorded = events.read(EVENTS / folder)
     for tag in (REWARD[library], LENGTH[library]):
         over = curves.in_iterations(recorded[tag], scale)
         assert over is not None
@@ -35,7 +35,7 @@ def test_real_runs_end_with_their_last_iteration(folder: str) -> None:
 
 
 def test_what_was_learned_in_the_real_runs() -> None:
-    rewards = {name: events.read([EVENTS / name])[REWARD[name.removesuffix("_mappo")]] for name in RUNS}
+    rewards = {name: events.read(EVENTS / name)[REWARD[name.removesuffix("_mappo")]] for name in RUNS}
     assert {name: (len(reward), round(reward.final or 0, 2)) for name, reward in rewards.items()} == {
         "rsl_rl": (30, 1.19),
         "rl_games": (27, -1.9),
@@ -47,7 +47,7 @@ def test_what_was_learned_in_the_real_runs() -> None:
 
 def test_rl_games_counts_its_tags_in_three_ways() -> None:
     scale = Scale(library="rl_games", horizon=32, num_envs=64)
-    recorded = events.read([EVENTS / "rl_games"])
+    recorded = events.read(EVENTS / "rl_games")
     by_epoch = curves.in_iterations(recorded["rewards/iter"], scale)
     by_frame = curves.in_iterations(recorded["rewards/step"], scale)
     assert by_epoch is not None
@@ -99,6 +99,11 @@ def test_a_library_that_starts_again_is_shifted() -> None:
     tag = REWARD["skrl"]
     first, later = curve(1.0, 2.0, 3.0, tag=tag, start=10, every=10), curve(9.0, 8.0, tag=tag, start=10, every=10)
     assert joined("skrl", (first, 0), (later, 2)) == [(1, 1), (2, 2), (3, 9), (4, 8)]
+
+
+def test_an_iteration_that_is_repeated_is_not_counted_twice() -> None:
+    later = curve(9.0, 9.5, start=2)
+    assert joined("rsl_rl", (curve(1.0, 2.0, 3.0), 0), (later, 3)) == [(1, 1), (2, 2), (3, 9), (4, 9.5)]
 
 
 def test_a_count_that_began_anew_is_shifted_too() -> None:

@@ -9,17 +9,14 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
-from typing import TYPE_CHECKING
+import zipfile
+from pathlib import Path
 
 import pytest
 
 from recorded import EVENTS, RUNS, event, record, write
 from spark_rl import events
-from spark_rl.curves import REWARD
 from spark_rl.events import Tail
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TAG = "Train/mean_reward"
 
@@ -36,7 +33,7 @@ def test_tensorboard_itself_reads_the_same(folder: str) -> None:
     (file,) = (EVENTS / folder).rglob("events.out.tfevents.*")
     theirs = EventAccumulator(str(file), size_guidance={"scalars": 0}, purge_orphaned_data=False)
     theirs.Reload()
-    ours = events.read([EVENTS / folder])
+    ours = events.read(EVENTS / folder)
     assert sorted(ours) == sorted(theirs.Tags()["scalars"])
     for tag, curve in ours.items():
         expected = [(scalar.step, scalar.value, scalar.wall_time) for scalar in theirs.Scalars(tag)]
@@ -98,7 +95,7 @@ def test_only_wanted_tags_are_kept(tmp_path: Path) -> None:
     write(tmp_path, [event(name, step, step) for step in range(3) for name in names])
     assert {point.tag for point in Tail(tmp_path, [TAG]).poll()} == {TAG}
     assert Tail(tmp_path, []).poll() == ()
-    assert list(events.read([tmp_path], [TAG, "Loss/value", "absent"])) == [TAG, "Loss/value"]
+    assert list(events.read(tmp_path, [TAG, "Loss/value", "absent"])) == [TAG, "Loss/value"]
     assert events.tags(tmp_path) == names
 
 
@@ -168,13 +165,38 @@ def test_a_long_file_is_read_in_blocks(tmp_path: Path) -> None:
     assert found == [2.0]
     assert polls >= 4
     assert peak < 4 << 20
-    assert events.read([tmp_path], [TAG])[TAG].values == (2.0,)
-    assert sum(len(curve) for curve in events.read([tmp_path]).values()) == count // 20 + 1
+    assert events.read(tmp_path, [TAG])[TAG].values == (2.0,)
+    assert sum(len(curve) for curve in events.read(tmp_path).values()) == count // 20 + 1
 
 
-def test_attempts_are_read_one_after_the_other() -> None:
-    both = events.read([EVENTS / "rsl_rl", EVENTS / "absent", EVENTS / "skrl"])
-    assert set(both) > {REWARD["rsl_rl"], REWARD["skrl"]}
+def test_only_wanted_times_are_kept(tmp_path: Path) -> None:
+    write(tmp_path, [event(TAG, step, step, wall_time=100.0 + step) for step in range(10)])
+    assert events.read(tmp_path, since=103.0, until=105.0)[TAG].steps == (3.0, 4.0, 5.0)
+    assert values(Tail(tmp_path, since=108.0)) == [8.0, 9.0]
+    assert events.read(tmp_path / "absent") == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "folder"),
+    [
+        ('{"tensorboard_log": "/logs/first"}', Path("/logs/first")),
+        ('{"tensorboard_log": null}', None),
+        ("{}", None),
+        ("[]", None),
+        ("{", None),
+        (None, None),
+    ],
+)
+def test_a_checkpoint_of_sb3_names_the_folder_of_its_events(
+    tmp_path: Path, data: str | None, folder: Path | None
+) -> None:
+    file = tmp_path / "model.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("data" if data is not None else "other", data or "")
+    assert events.sb3_folder(file) == folder
+    file.write_bytes(b"no archive")
+    assert events.sb3_folder(file) is None
+    assert events.sb3_folder(tmp_path / "absent.zip") is None
 
 
 def test_neither_numpy_nor_the_rest_of_tensorboard_is_loaded() -> None:
@@ -183,7 +205,7 @@ def test_neither_numpy_nor_the_rest_of_tensorboard_is_loaded() -> None:
         "from pathlib import Path\n"
         "from spark_rl import events\n"
         "assert 'tensorboard' not in sys.modules\n"
-        f"assert events.read([Path({str(EVENTS / 'rsl_rl')!r})])\n"
+        f"assert events.read(Path({str(EVENTS / 'rsl_rl')!r}))\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules} & {'numpy', 'torch', 'tensorflow', 'pandas'}))\n"
         "print(*sorted(name for name in sys.modules if name.startswith('tensorboard.backend')))\n"
     )

@@ -147,6 +147,12 @@ def test_odd_values_are_drawn(values: tuple[float, ...]) -> None:
     assert "*" in "".join(drawn(*values))
 
 
+def test_a_name_beyond_ascii_does_not_stop_a_plain_plot() -> None:
+    named = replace(REAL[0], run=replace(REAL[0].run, task="Isaac-Äpfel"))
+    text = plots.terminal(plots.plot([named]), Screen(width=80), ascii_only=True)
+    assert text.startswith("Isaac-?pfel, run 1")
+
+
 def test_a_plot_leaves_nothing_behind_for_the_next() -> None:
     once = plots.terminal(plots.plot(REAL[:1]), Screen(width=80))
     plots.terminal(plots.plot(REAL), Screen(width=120, colour=True), height=30)

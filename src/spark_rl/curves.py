@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, isfinite
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -48,6 +48,9 @@ _LEARNING = (
     *("rollout/ep_", "train/loss", "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss"),
 )
 """Tags that are numbers as long as a run learns; means over no episode at all (``Metrics/``) may be NaN at any time."""
+
+_LEAST = 1e-6
+"""Less than any distance of two recorded steps, in iterations."""
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -104,9 +107,9 @@ class Curve:
         rates = [(step - before) / (now - then) for before, then, step, now in times if now > then and step > before]
         return median(rates) if rates else None
 
-    def from_step(self, low: float, high: float = inf) -> Curve:
-        """Return the points with ``low < step <= high``."""
-        return self._picked([index for index, step in enumerate(self.steps) if low < step <= high])
+    def until(self, last: float) -> Curve:
+        """Return the points up to and with the step ``last``."""
+        return self._picked([index for index, step in enumerate(self.steps) if step <= last])
 
     def thinned(self, limit: int) -> Curve:
         """Return at most ``limit`` points (4 or more) that draw the same line: each part keeps its low and its high."""
@@ -230,13 +233,14 @@ def join(attempts: Iterable[tuple[Curves, int]], scale: Scale) -> Curves:
 
 
 def _shifted(curve: Curve, done: int, library: str) -> Curve:
+    # rsl_rl repeats the iteration that its checkpoint is named after: its first one is `done` itself.
     if library in _CONTINUED and curve.steps[0] >= done:
         return curve
     return replace(curve, steps=tuple(step + done for step in curve.steps))
 
 
 def _appended(before: Curve, after: Curve, done: int) -> Curve:
-    kept = before.from_step(-inf, min(done, after.steps[0] - 1e-6))
+    kept = before.until(min(done, after.steps[0] - _LEAST))
     return replace(
         after,
         steps=kept.steps + after.steps,

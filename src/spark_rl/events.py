@@ -6,17 +6,18 @@ looked at: what is no record or no event is passed over, and nothing here can be
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_rl.curves import Collector, Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from spark_rl.curves import Curves
 
@@ -39,15 +40,17 @@ class Tail:
     Args:
         folder: The run folder; it may not exist yet.
         tags: The tags that are wanted, all when None.
+        since: The time of the first point that is wanted, in seconds since the epoch.
     """
 
-    __slots__ = ("_folder", "_parse", "_read", "_wanted", "behind")
+    __slots__ = ("_folder", "_parse", "_read", "_since", "_wanted", "behind")
 
     behind: bool
     """Whether the last poll left something to read at once."""
 
-    def __init__(self, folder: Path, tags: Collection[str] | None = None) -> None:
+    def __init__(self, folder: Path, tags: Collection[str] | None = None, *, since: float = 0.0) -> None:
         self.behind = False
+        self._since = since
         self._folder = folder
         self._read: dict[Path, int] = {}
         self._wanted = None if tags is None else re.compile(b"|".join(re.escape(tag.encode()) for tag in tags))
@@ -67,7 +70,7 @@ class Tail:
                 self._read[file] += end
                 points += chain.from_iterable(map(self._parse, records))
         self.behind = left <= 0
-        return tuple(points)
+        return tuple(point for point in points if point.wall_time >= self._since)
 
     def _next_block(self, file: Path) -> bytes:
         """Return unread bytes of a file that hold a whole record, none when there is none."""
@@ -156,20 +159,39 @@ def _elements(tensor: Any) -> Sequence[float]:
     return struct.unpack(f"<{letter}", packed) if len(packed) == struct.calcsize(f"<{letter}") else ()
 
 
-def read(folders: Iterable[Path], tags: Collection[str] | None = None) -> Curves:
-    """Return the curves of run folders, over the steps as recorded; see :func:`spark_rl.curves.join` for attempts.
+def read(
+    folder: Path, tags: Collection[str] | None = None, *, since: float = 0.0, until: float = float("inf")
+) -> Curves:
+    """Return the curves of a run folder over the steps as recorded, empty when nothing is there.
 
     Args:
-        folders: Run folders, those of earlier attempts first.
+        folder: The run folder; :func:`spark_rl.curves.join` puts those of several attempts together.
         tags: The tags that are wanted, all when None. Naming them spares time and memory.
+        since: The time of the first point that is wanted, in seconds since the epoch.
+        until: The same of the last.
     """
     collector = Collector()
-    for folder in folders:
-        tail = Tail(folder, tags)
-        collector.add(tail.poll())
-        while tail.behind:
-            collector.add(tail.poll())
+    tail = Tail(folder, tags, since=since)
+    tail.behind = True
+    while tail.behind:
+        collector.add(point for point in tail.poll() if point.wall_time <= until)
     return collector.curves()
+
+
+def sb3_folder(checkpoint: Path) -> Path | None:
+    """Return the run folder whose event files Stable-Baselines3 goes on with when it resumes from ``checkpoint``.
+
+    The folder is a part of the checkpoint: whoever resumes writes into the first run's, not into its own. None when
+    this is no checkpoint of Stable-Baselines3.
+    """
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(checkpoint) as archive:
+            folder = json.loads(archive.read("data"))["tensorboard_log"]
+    except (OSError, BadZipFile, ValueError, KeyError, TypeError):
+        return None
+    return Path(folder) if isinstance(folder, str) else None
 
 
 def tags(folder: Path) -> tuple[str, ...]:

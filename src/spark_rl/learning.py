@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from spark_rl.text import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from spark_rl.curves import Curves
     from spark_rl.records import Attempt, Run
 
 
@@ -33,23 +35,46 @@ def learned(
     """
     wanted = tags or (curves.REWARD[run.library], curves.LENGTH[run.library])
     scale = scale_of(run, horizon=horizon, world_size=world_size)
-    read = [(events.read([folder], wanted), done) for folder, done in _folders(run)]
+    attempts = _attempts(run)
+    read = [(_read(run, attempt, wanted), attempt.first_iteration) for attempt in attempts]
     for tag in tags or ():
         if not any(tag in found for found, _ in read):
             raise _unknown(run, tag)
     return Learned(run=run, scale=scale, curves=curves.join(read, scale))
 
 
-def _folders(run: Run) -> list[tuple[Path, int]]:
-    """Return the run folders of the attempts and the iterations done before each; one folder counts once."""
+def event_folder(attempt: Attempt, library: str) -> Path | None:
+    """Return where the event files of an attempt are, None while its run folder is not known.
 
-    def folder(attempt: Attempt) -> str | None:
-        return attempt.log_dir
+    It is the run folder, but for Stable-Baselines3's: that resumes in the folder of the run it began with. What others
+    have written there tells its time.
+    """
+    if attempt.log_dir is None:
+        return None
+    resumed = attempt.from_checkpoint if library == "sb3" else None
+    return (events.sb3_folder(Path(resumed)) if resumed else None) or Path(attempt.log_dir)
 
-    return [(Path(name), next(group).first_iteration) for name, group in groupby(run.attempts, folder) if name]
+
+def _attempts(run: Run) -> list[Attempt]:
+    """Return the attempts with event files; of those that share a folder and its count, the first stands for all."""
+    known = [attempt for attempt in run.attempts if attempt.log_dir]
+    if run.library == "sb3":
+        return known
+    return [next(group) for _, group in groupby(known, lambda attempt: attempt.log_dir)]
+
+
+def _read(run: Run, attempt: Attempt, tags: Collection[str] | None) -> Curves:
+    folder = event_folder(attempt, run.library)
+    if folder is None:
+        return {}
+    if run.library != "sb3":
+        return events.read(folder, tags)
+    end = attempt.ended_at or (run.updated_at if run.over else inf)
+    return events.read(folder, tags, since=attempt.started_at, until=end)
 
 
 def _unknown(run: Run, tag: str) -> RequestError:
-    names = sorted({name for folder, _ in _folders(run) for name in events.tags(folder)})
+    folders = [event_folder(attempt, run.library) for attempt in _attempts(run)]
+    names = sorted({name for folder in folders if folder for name in events.tags(folder)})
     hint = did_you_mean(tag, names, "its tags") if names else "nothing is recorded before the first iteration is done"
     return RequestError(f"run {run.id} recorded nothing under {tag}", hint)

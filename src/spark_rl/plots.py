@@ -124,7 +124,7 @@ def terminal(value: Plot, on: Screen, *, height: int = 20, ascii_only: bool = Fa
     legend = [_legend(line.label, index, on, lettered=lettered) for index, line in enumerate(value.lines)]
     heads = (on.bold(value.title[:width]), on.dim(value.y))
     text = "\n".join((*heads, drawn, *(legend if len(legend) > 1 else ())))
-    return text.translate(_FRAME) if ascii_only else text
+    return text.translate(_FRAME).encode("ascii", "replace").decode() if ascii_only else text
 
 
 def _signal(canvas: Any, curve: Curve, marker: object) -> Any:
@@ -179,7 +179,9 @@ def png(value: Plot, file: Path) -> None:
     figure = Figure(figsize=(10, 6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for index, line in enumerate(value.lines):
-        axes.plot(line.curve.steps, line.curve.values, color=_turn(_INKS, index), linewidth=1.8, label=line.label)
+        dot = "o" if len(line.curve) == 1 else None
+        colour = _turn(_INKS, index)
+        axes.plot(line.curve.steps, line.curve.values, color=colour, linewidth=1.8, marker=dot, label=line.label)
     axes.set_title(value.title, loc="left", fontsize=13, fontweight="bold", pad=12)
     axes.set_xlabel(value.x)
     axes.set_ylabel(value.y)
