@@ -79,14 +79,14 @@ def scale_of(run: Run, *, horizon: float | None = None, world_size: int = 1) -> 
     """Return the scale of a run's curves.
 
     Args:
-        run: The run; how far it came tells the env steps of one iteration.
+        run: The run; how far it came tells its horizon, exactly once it is over.
         horizon: Env steps per environment and iteration, where that is known from the agent config.
         world_size: The number of ranks, each of which has ``num_envs`` environments.
     """
     count = run.num_envs * world_size if run.num_envs else None
     steps, iteration = run.progress.env_steps, run.progress.iteration
     if horizon is None and count and steps and iteration:
-        horizon = steps / iteration / count
+        horizon = round(steps / iteration / count)
     return Scale(library=run.library, horizon=horizon, num_envs=count)
 
 
