@@ -6,7 +6,6 @@ from array import array
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
-from statistics import median
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ class Curve:
 
     def rate(self) -> float | None:
         """Return the usual number of steps a second by the clock: the median, so that pauses do not count."""
+        from statistics import median
+
         times = zip(self.steps, self.wall_times, self.steps[1:], self.wall_times[1:], strict=False)
         rates = [(step - before) / (now - then) for before, then, step, now in times if now > then and step > before]
         return median(rates) if rates else None
