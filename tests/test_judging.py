@@ -118,8 +118,10 @@ CASES = [
     ("ModuleNotFoundError: No module named 'torchrl'", "library-version"),
     ("ModuleNotFoundError: No module named 'gym'", "library-version"),
     (
-        "ValueError: Could not find configuration for the environment: 'T'. Please check that the gym registry has the "
-        "entry point: 'sb3_cfg_entry_point'.",
+        (
+            "ValueError: Could not find configuration for the environment: 'T'. Please check that the gym registry has the "
+            "entry point: 'sb3_cfg_entry_point'."
+        ),
         "user-error",
     ),
     ("ValueError: Could not find RL configuration 'sb3_cfg_entry_point' for task 'T'.", "user-error"),
@@ -134,8 +136,10 @@ CASES = [
         "missing-asset",
     ),
     (
-        "SystemExit: Unable to bootstrap inner kit kernel: EULA not accepted. Set OMNI_KIT_ACCEPT_EULA=YES to accept the EULA "
-        "non-interactively.",
+        (
+            "SystemExit: Unable to bootstrap inner kit kernel: EULA not accepted. Set OMNI_KIT_ACCEPT_EULA=YES to accept the EULA "
+            "non-interactively."
+        ),
         "user-error",
     ),
     ("[ERROR] Isaac Sim is not installed or not found on PYTHONPATH.", "library-version"),
@@ -156,8 +160,10 @@ CASES = [
     ("Warp CUDA error 2: out of memory (in function wp_alloc_device_async)", "out-of-memory"),
     ("RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "out-of-memory"),
     (
-        "PhysX error: The application needs to increase PxGpuDynamicsMemoryConfig::foundLostPairsCapacity to 1048576, "
-        "otherwise, the simulation will miss interactions",
+        (
+            "PhysX error: The application needs to increase PxGpuDynamicsMemoryConfig::foundLostPairsCapacity to 1048576, "
+            "otherwise, the simulation will miss interactions"
+        ),
         "out-of-memory",
     ),
     (
@@ -166,8 +172,10 @@ CASES = [
     ),
     ("OSError: [Errno 28] No space left on device", "out-of-memory"),
     (
-        "ValueError: Expected parameter loc (Tensor of shape (64, 1)) of distribution Normal(loc: torch.Size([64, 1])) to "
-        "satisfy the constraint Real(), but found invalid values:",
+        (
+            "ValueError: Expected parameter loc (Tensor of shape (64, 1)) of distribution Normal(loc: torch.Size([64, 1])) to "
+            "satisfy the constraint Real(), but found invalid values:"
+        ),
         "nan",
     ),
     ("RuntimeError: normal expects all elements of std >= 0.0", "nan"),
@@ -228,15 +236,19 @@ def test_what_is_known_has_a_remedy_or_says_it_itself(line: str, failure: str) -
         ),
         # torchrun reports after the rank that failed.
         (
-            f"[rank1]: {TRACEBACK}[rank1]: RuntimeError: the wheel came off\n{TRACEBACK}"
-            "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ",
+            (
+                f"[rank1]: {TRACEBACK}[rank1]: RuntimeError: the wheel came off\n{TRACEBACK}"
+                "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
+            ),
             "[rank1]: RuntimeError: the wheel came off",
             "unknown",
         ),
         # An error inside an error: the first one is the cause.
         (
-            f"{TRACEBACK}ValueError: the cause\n\nDuring handling of the above exception, another exception occurred:\n\n"
-            f"{TRACEBACK}RuntimeError: the echo",
+            (
+                f"{TRACEBACK}ValueError: the cause\n\nDuring handling of the above exception, another exception occurred:\n\n"
+                f"{TRACEBACK}RuntimeError: the echo"
+            ),
             "ValueError: the cause",
             "unknown",
         ),

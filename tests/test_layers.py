@@ -18,16 +18,16 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks codec config_classes counting curves description dialects "
-        "documents external intake judging literals names plan profiles redact registrations scanning search "
-        "selection signatures summaries text times words"
+        "agent_configs assets catalog checkpoints checks codec comparison config_classes counting curves description "
+        "dialects documents external figures intake judging literals names plan profiles redact registrations scanning "
+        "search selection signatures summaries text times words"
     ),
     (
         "catalogues checkpoint_files events gauges host installations logs network output preload projects provenance "
         "registry settings supervisor transcripts"
     ),
-    "completion launch prepare requests runs",
-    "__main__ acting cli live options plots render run_tables runs_cli tables",
+    "completion launch learning prepare requests runs",
+    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 

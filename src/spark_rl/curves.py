@@ -1,18 +1,20 @@
-"""Curves of a run: which ones tell rewards and lengths, against iterations, over all attempts."""
+"""What a run writes down while it learns, as curves: which are the reward, how far they came, what went wrong."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from array import array
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import isfinite
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from spark_rl.errors import RequestError
-from spark_rl.text import did_you_mean
+from spark_rl.counting import ABSOLUTE, Scale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from spark_rl.counting import Scale
+Unit = Literal["iterations", "env steps", "env steps per environment", "seconds"]
+"""What the recorded step of a tag counts."""
 
 REWARD: Mapping[str, str] = {
     "rsl_rl": "Train/mean_reward",
@@ -20,7 +22,7 @@ REWARD: Mapping[str, str] = {
     "skrl": "Reward / Total reward (mean)",
     "sb3": "rollout/ep_rew_mean",
 }
-"""Tag of the mean reward of finished episodes."""
+"""Tag of the mean return of finished episodes by RL library; skrl's multi-agent one is the sum over the agents."""
 
 LENGTH: Mapping[str, str] = {
     "rsl_rl": "Train/mean_episode_length",
@@ -30,167 +32,250 @@ LENGTH: Mapping[str, str] = {
 }
 """Tag of the mean length of finished episodes, in env steps."""
 
-WORDS: Mapping[str, Mapping[str, str]] = {"reward": REWARD, "length": LENGTH}
-"""What a person may say instead of a tag."""
+_COUNTS: Mapping[str, Unit] = {
+    "rsl_rl": "iterations",
+    "rl_games": "env steps",
+    "skrl": "env steps per environment",
+    "sb3": "env steps",
+}
+_BY_EPOCH = ("Episode/", "scores/")
+_FROM_ZERO = frozenset(("rsl_rl", "rl_games"))
+"""Libraries that record an iteration under the count at its start."""
+_LEARNING = (
+    *("Train/", "Loss/", "rewards/", "shaped_rewards/", "losses/", "Reward / ", "Loss / "),
+    *("rollout/ep_", "train/loss", "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss"),
+)
+"""Tags that are numbers as long as a run learns; means over no episode at all (``Metrics/``) may be NaN at any time."""
 
-_BARS = "▁▂▃▄▅▆▇█"
+_LEAST = 1e-6
+"""Less than any distance of two recorded steps, in iterations."""
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One scalar: ``count`` is the library's own, ``at`` in seconds since the epoch."""
+    """One recorded scalar: ``step`` as the library counts it, ``wall_time`` in seconds since the epoch."""
 
     tag: str
-    count: int
+    step: int
     value: float
-    at: float
+    wall_time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Values against iterations done in the whole run, ascending; ``batch`` turns iterations into env steps."""
+    """The points of one tag in the order of their steps: as recorded, or in iterations after :func:`in_iterations`."""
 
     tag: str
-    iterations: tuple[float, ...] = ()
+    steps: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
-    batch: int | None = None
+    wall_times: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def finite(self) -> tuple[tuple[float, float], ...]:
+        """The (step, value) pairs without NaN and infinity."""
+        return tuple(pair for pair in zip(self.steps, self.values, strict=True) if isfinite(pair[1]))
+
+    @property
+    def first(self) -> float | None:
+        """The first finite value, None when there is none."""
+        return next(filter(isfinite, self.values), None)
 
     @property
     def final(self) -> float | None:
-        """The last value that is a number."""
-        return next((value for value in reversed(self.values) if math.isfinite(value)), None)
+        """The last finite value, None when there is none."""
+        return next(filter(isfinite, reversed(self.values)), None)
 
     @property
     def best(self) -> tuple[float, float] | None:
-        """The highest value and its iteration."""
-        pairs = [(value, at) for value, at in zip(self.values, self.iterations, strict=True) if math.isfinite(value)]
-        if not pairs:
-            return None
-        value, at = max(pairs, key=lambda pair: (pair[0], -pair[1]))
-        return value, at
+        """The step and value of the highest point, the first of equal ones."""
+        return max(self.finite, key=lambda pair: pair[1], default=None)
 
-    def reaches(self, threshold: float) -> float | None:
-        """Return the first iteration at which the value is ``threshold`` or more."""
-        pairs = zip(self.values, self.iterations, strict=True)
-        return next((at for value, at in pairs if value >= threshold), None)
+    def reaching(self, threshold: float) -> float | None:
+        """Return the first step with a value of at least ``threshold``, None when there is none."""
+        return next((step for step, value in self.finite if value >= threshold), None)
 
-    def at(self, iteration: float) -> float | None:
-        """Return the newest value up to an iteration."""
-        pairs = [(at, value) for at, value in zip(self.iterations, self.values, strict=True) if at <= iteration]
-        return pairs[-1][1] if pairs else None
+    def rate(self) -> float | None:
+        """Return the usual number of steps a second by the clock: the median, so that pauses do not count."""
+        from statistics import median
 
+        times = zip(self.steps, self.wall_times, self.steps[1:], self.wall_times[1:], strict=False)
+        rates = [(step - before) / (now - then) for before, then, step, now in times if now > then and step > before]
+        return median(rates) if rates else None
 
-def iteration_of(point: Point, scale: Scale) -> float | None:
-    """Return the iterations of the whole run that are done at a point, None where that cannot be told.
+    def until(self, last: float) -> Curve:
+        """Return the points up to and with the step ``last``."""
+        return self._picked([index for index, step in enumerate(self.steps) if step <= last])
 
-    rsl_rl counts from 0; rl_games counts epochs in tags that end in ``/iter`` and env steps in most others; skrl and
-    sb3 begin at 0 again when they resume.
-    """
-    if scale.library == "rsl_rl":
-        return float(point.count + 1)
-    if scale.library == "rl_games":
-        if point.tag.endswith("/iter"):
-            return float(point.count)
-        return point.count / scale.batch if scale.batch and not point.tag.endswith("/time") else None
-    unit = scale.unit
-    return scale.first + point.count / unit if unit else None
+    def thinned(self, limit: int) -> Curve:
+        """Return at most ``limit`` points (4 or more) that draw the same line: each part keeps its low and its high."""
+        if len(self) <= limit:
+            return self
+        parts = max(1, (limit - 2) // 2)
+        edges = [len(self) * part // parts for part in range(parts + 1)]
+        kept = {0, len(self) - 1}
+        for low, high in pairwise(edges):
+            numbers = [index for index in range(low, high) if isfinite(self.values[index])]
+            if numbers:
+                kept |= {min(numbers, key=self.values.__getitem__), max(numbers, key=self.values.__getitem__)}
+        return self._picked(sorted(kept))
 
-
-def joined(tag: str, attempts: Sequence[tuple[Iterable[Point], Scale]]) -> Curve:
-    """Return one curve of all attempts of a run; where a later attempt did iterations again, its values count."""
-    pairs: list[tuple[float, float]] = []
-    batch = None
-    for points, scale in attempts:
-        batch = scale.batch or batch
-        own = sorted(
-            (at, point.value) for point in points if point.tag == tag and (at := iteration_of(point, scale)) is not None
+    def _picked(self, indices: Sequence[int]) -> Curve:
+        steps, values, times = (
+            tuple(column[i] for i in indices) for column in (self.steps, self.values, self.wall_times)
         )
-        if own:
-            pairs = [pair for pair in pairs if pair[0] < own[0][0]] + own
-    return Curve(tag=tag, iterations=tuple(at for at, _ in pairs), values=tuple(v for _, v in pairs), batch=batch)
+        return replace(self, steps=steps, values=values, wall_times=times)
 
 
-def newest(points: Iterable[Point], library: str) -> dict[str, float]:
-    """Return the newest reward and length among points, by the names that a run's progress has for them."""
-    tags = {REWARD[library]: "reward", LENGTH[library]: "length"}
-    return {tags[point.tag]: point.value for point in points if point.tag in tags and math.isfinite(point.value)}
+Curves: TypeAlias = "Mapping[str, Curve]"
+"""Curves by tag."""
 
 
-def tag_of(word: str | None, library: str, known: Iterable[str]) -> str:
-    """Return the tag that a person means: ``reward``, ``length``, a tag, or part of exactly one.
+class Collector:
+    """Turns points into curves, as they come; 24 bytes a point.
 
-    Raises:
-        RequestError: No tag, or more than one, is meant.
+    Where a tag's step goes back, an attempt started over: what it repeats replaces what was there.
     """
-    known = tuple(dict.fromkeys(known))
-    wanted = WORDS.get(word or "reward", {}).get(library, word or "")
-    if wanted in known:
-        return wanted
-    inside = [tag for tag in known if wanted.casefold() in tag.casefold()]
-    if len(inside) == 1:
-        return inside[0]
-    if not known:
-        raise RequestError("the run has recorded no curve yet", "wait for its first iterations")
-    hint = f"which one: {', '.join(inside[:8])}?" if inside else did_you_mean(wanted, known, "there are")
-    raise RequestError(f"{'several curves have' if inside else 'no curve is called'} {wanted!r}", hint)
+
+    __slots__ = ("_columns",)
+
+    def __init__(self) -> None:
+        self._columns: dict[str, tuple[array[float], array[float], array[float]]] = {}
+
+    def add(self, points: Iterable[Point]) -> None:
+        """Take more points, in the order in which they were written."""
+        for point in points:
+            columns = self._columns.setdefault(point.tag, (array("d"), array("d"), array("d")))
+            if columns[0] and point.step < columns[0][-1]:
+                _cut_back(columns, point.step)
+            for column, number in zip(columns, (point.step, point.value, point.wall_time), strict=True):
+                column.append(number)
+
+    def curves(self) -> Curves:
+        """Return the curves so far."""
+        return {
+            tag: Curve(tag=tag, steps=tuple(steps), values=tuple(values), wall_times=tuple(times))
+            for tag, (steps, values, times) in self._columns.items()
+        }
 
 
-def thinned(curve: Curve, most: int) -> Curve:
-    """Return a curve of at most ``most`` points: means over neighbours."""
-    size = max(1, -(-len(curve.values) // most))
-    if size == 1:
-        return curve
-    starts = range(0, len(curve.values), size)
-
-    def means(values: tuple[float, ...]) -> tuple[float, ...]:
-        return tuple(sum(values[at : at + size]) / len(values[at : at + size]) for at in starts)
-
-    return Curve(tag=curve.tag, iterations=means(curve.iterations), values=means(curve.values), batch=curve.batch)
+def _cut_back(columns: tuple[array[float], ...], step: float) -> None:
+    while columns[0] and columns[0][-1] >= step:
+        for column in columns:
+            column.pop()
 
 
-def spark(values: Iterable[float], width: int) -> str:
-    """Return values as a row of bars, the newest last, averaged into at most ``width`` of them."""
-    points = [value for value in values if math.isfinite(value)]
-    if not points:
-        return ""
-    size = max(1, -(-len(points) // width))
-    means = [sum(points[at : at + size]) / len(points[at : at + size]) for at in range(0, len(points), size)]
-    low, high = min(means), max(means)
-    top = len(_BARS) - 1
-    return "".join(_BARS[round((mean - low) / (high - low) * top) if high > low else 0] for mean in means)
+def unit(tag: str, library: str) -> Unit:
+    """Return what the recorded step of ``tag`` counts."""
+    if tag.endswith("/time"):
+        return "seconds"
+    if library == "rl_games" and (tag.endswith("/iter") or tag.startswith(_BY_EPOCH)):
+        return "iterations"
+    return _COUNTS[library]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One run of a comparison; ``best`` with its iteration, ``env_steps_to`` the threshold, None where not reached."""
-
-    run: str
-    task: str
-    library: str
-    state: str
-    iterations: int | None
-    final: float | None
-    best: float | None
-    best_at: float | None
-    env_steps_to: float | None
-    length: float | None
-    seconds: float
-    fps: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Runs side by side, and the reward that ``env_steps_to`` is about."""
-
-    rows: tuple[Row, ...]
-    threshold: float | None
-
-
-def threshold_of(rewards: Iterable[Curve]) -> float | None:
-    """Return nine tenths of the way from the lowest start to the best final reward of all."""
-    curves = [curve for curve in rewards if curve.final is not None]
-    if not curves:
+def iterations(tag: str, scale: Scale) -> tuple[float, float] | None:
+    """Return the factor and the offset that make iterations done of the recorded step, None when unknown."""
+    counts = unit(tag, scale.library)
+    each = {"iterations": 1, "env steps": scale.batch, "env steps per environment": scale.horizon}.get(counts)
+    if not each:
         return None
-    low = min(next(value for value in curve.values if math.isfinite(value)) for curve in curves)
-    high = max(curve.final for curve in curves if curve.final is not None)
-    return low + 0.9 * (high - low)
+    late = scale.library in _FROM_ZERO and counts == _COUNTS[scale.library]
+    return 1 / each, 1.0 if late else 0.0
+
+
+def in_iterations(curve: Curve, scale: Scale) -> Curve | None:
+    """Return a curve over the iterations done at each point, None when its steps cannot be converted."""
+    by = iterations(curve.tag, scale)
+    if by is None:
+        return None
+    factor, offset = by
+    return replace(curve, steps=tuple(round(step * factor + offset, 6) for step in curve.steps))
+
+
+def join(attempts: Iterable[tuple[Curves, int]], scale: Scale) -> Curves:
+    """Return the curves of one run, over iterations, of those of its attempts in order.
+
+    Tags whose steps cannot be converted are left out.
+
+    Args:
+        attempts: The curves of an attempt as recorded, and the number of iterations done before it. What an earlier
+            attempt did beyond that number was lost, and is dropped.
+        scale: The run's.
+    """
+    joined: dict[str, Curve] = {}
+    for curves, done in attempts:
+        for tag, recorded in curves.items():
+            curve = in_iterations(recorded, scale)
+            if curve:
+                joined[tag] = _appended(joined.get(tag, Curve(tag=tag)), _shifted(curve, done, scale.library), done)
+    return joined
+
+
+def _shifted(curve: Curve, done: int, library: str) -> Curve:
+    # rsl_rl repeats the iteration that its checkpoint is named after: its first one is `done` itself.
+    if library in ABSOLUTE and curve.steps[0] >= done:
+        return curve
+    return replace(curve, steps=tuple(step + done for step in curve.steps))
+
+
+def _appended(before: Curve, after: Curve, done: int) -> Curve:
+    kept = before.until(min(done, after.steps[0] - _LEAST))
+    return replace(
+        after,
+        steps=kept.steps + after.steps,
+        values=kept.values + after.values,
+        wall_times=kept.wall_times + after.wall_times,
+    )
+
+
+def newest(points: Iterable[Point], library: str) -> tuple[float | None, float | None]:
+    """Return the newest reward and the newest episode length among points, None where there is none."""
+    told = {point.tag: point.value for point in points if isfinite(point.value)}
+    return told.get(REWARD[library]), told.get(LENGTH[library])
+
+
+def is_broken(point: Point) -> bool:
+    """Say whether a point shows that training has failed: a reward or a loss that is no number."""
+    return not isfinite(point.value) and point.tag.startswith(_LEARNING)
+
+
+def first_nan(curves: Curves) -> Point | None:
+    """Return the earliest point that :func:`is_broken`, None when all is well."""
+    return min(_broken(curves.values()), key=lambda point: point.wall_time, default=None)
+
+
+def _broken(curves: Iterable[Curve]) -> Iterator[Point]:
+    for curve in curves:
+        columns = zip(curve.steps, curve.values, curve.wall_times, strict=True)
+        points = (Point(tag=curve.tag, step=int(step), value=value, wall_time=time) for step, value, time in columns)
+        yield from filter(is_broken, points)
+
+
+def spark(values: Sequence[float], width: int) -> str:
+    """Return values as a line of at most ``width`` blocks, the lowest and the highest of them filling the height.
+
+    Where there are more values than room, each block is a mean. What is no number leaves a gap.
+    """
+    means = [_mean(part) for part in _parts(values, width)]
+    numbers = [mean for mean in means if mean is not None]
+    if not numbers:
+        return " " * len(means)
+    low, high = min(numbers), max(numbers)
+    step = (high - low) / (len(_BLOCKS) - 1)
+    return "".join(" " if mean is None else _BLOCKS[round((mean - low) / step) if step else 0] for mean in means)
+
+
+def _parts(values: Sequence[float], count: int) -> Iterator[Sequence[float]]:
+    count = min(count, len(values))
+    for part in range(count):
+        yield values[len(values) * part // count : len(values) * (part + 1) // count]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    numbers = [value for value in values if isfinite(value)]
+    return sum(numbers) / len(numbers) if numbers else None

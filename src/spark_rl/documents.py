@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from spark_rl.curves import Comparison, Curve
+    from spark_rl.comparison import Comparison, Learned
+    from spark_rl.curves import Curve
     from spark_rl.errors import SparkError
     from spark_rl.model import Finding, Host, Installation, Plan, Request, Settings
     from spark_rl.outcome import Outcome
@@ -131,30 +132,6 @@ def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
     }
 
 
-def curves(named: Iterable[tuple[Run, Curve]]) -> Document:
-    """Return curves as ``spark-rl/curves/1``: values against the iterations done in the whole run."""
-    entries = [
-        {
-            "run": run.id,
-            "tag": curve.tag,
-            "env_steps_per_iteration": curve.batch,
-            "iterations": list(curve.iterations),
-            "values": [value if math.isfinite(value) else None for value in curve.values],
-        }
-        for run, curve in named
-    ]
-    return {"schema": "spark-rl/curves/1", "curves": entries}
-
-
-def comparison(value: Comparison) -> Document:
-    """Return runs side by side as ``spark-rl/compare/1``."""
-    return {
-        "schema": "spark-rl/compare/1",
-        "threshold": value.threshold,
-        "runs": [_finite(asdict(row)) for row in value.rows],
-    }
-
-
 def _row(value: Summary) -> Document:
     return _finite(_dated(value._asdict() | {"argv": list(value.argv)}))
 
@@ -201,3 +178,36 @@ def _one_line(text: str) -> str:
 def findings(values: Iterable[Finding]) -> list[Document]:
     """Return findings as a list of ``{code, level, message, hint}``."""
     return [asdict(finding) for finding in values]
+
+
+def curves(values: Iterable[Learned]) -> Document:
+    """Return the curves of runs as ``spark-rl/curves/1``; a value that is no number is null."""
+    return {"schema": "spark-rl/curves/1", "runs": [_learned(value) for value in values]}
+
+
+def _learned(value: Learned) -> Document:
+    run = value.run
+    names = ("id", "run_name", "task", "library", "algorithm", "state")
+    return {name: getattr(run, name) for name in names} | {
+        "curves": [_curve(curve, value.scale.batch) for curve in value.curves.values()]
+    }
+
+
+def _curve(curve: Curve, each: float | None) -> Document:
+    return {
+        "tag": curve.tag,
+        "iterations": list(curve.steps),
+        "env_steps": [round(step * each) for step in curve.steps] if each else None,
+        "values": [value if math.isfinite(value) else None for value in curve.values],
+        "wall_times": list(curve.wall_times),
+    }
+
+
+def comparison(value: Comparison) -> Document:
+    """Return runs side by side as ``spark-rl/compare/1``."""
+    return {
+        "schema": "spark-rl/compare/1",
+        "threshold": value.threshold,
+        "threshold_reason": value.reason,
+        "runs": [asdict(row) for row in value.rows],
+    }

@@ -296,17 +296,3 @@ def scale_of(run: Run, attempt: Attempt) -> Scale:
         first=attempt.first_iteration,
         target=run.progress.max_iterations,
     )
-
-
-def event_folder(run: Run, attempt: Attempt) -> Path | None:
-    """Return the folder below which an attempt writes its event files.
-
-    sb3 remembers where it wrote first, and a resumed model writes on there.
-    """
-    came_from = attempt.from_checkpoint if run.library == "sb3" else None
-    folders = [one.log_dir for one in run.attempts if one.log_dir]
-    home = next((one for one in run.attempts if came_from and one.log_dir == str(Path(came_from).parent)), attempt)
-    if home is not attempt:
-        return event_folder(run, home)
-    own = attempt.log_dir or (folders[-1] if folders else None)
-    return Path(own) if own else None

@@ -27,6 +27,7 @@ from spark_rl.plan.policy import REMOTE, choose, run_folder, wanted
 
 if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
+    from spark_rl.curves import Curve
     from spark_rl.description import Description
     from spark_rl.external import Project
     from spark_rl.model import CheckpointFile, Finding, Host, Installation, Plan, Request
@@ -205,19 +206,27 @@ def _rated(files: tuple[CheckpointFile, ...], library: str) -> tuple[CheckpointF
     from spark_rl import checkpoints, curves, events, logs
 
     found = []
-    known: dict[Path, tuple[curves.Curve, counting.Scale]] = {}
+    known: dict[Path, tuple[Curve | None, counting.Scale]] = {}
     for file in checkpoints.newest_run(files, library):
         folder = Path(file.path.removesuffix(f"/{file.name}"))
         if folder not in known:
             params, tag = logs.read_params(folder), curves.REWARD[library]
             scale = counting.Scale(library=library, horizon=params.horizon, num_envs=params.num_envs)
-            known[folder] = curves.joined(tag, [(events.read(folder, tags=(tag,)), scale)]), scale
+            recorded = events.read(folder, (tag,)).get(tag)
+            known[folder] = recorded and curves.in_iterations(recorded, scale), scale
         curve, scale = known[folder]
         number = checkpoints.number(file, library)
         held = counting.saved(number, scale) if number is not None else None
-        highest = curve.best[0] if curve.best else None
-        found.append(replace(file, reward=highest if held is None else curve.at(held)))
+        found.append(replace(file, reward=_reward(curve, held)))
     return tuple(found)
+
+
+def _reward(curve: Curve | None, held: int | None) -> float | None:
+    """Return the mean reward after ``held`` iterations, the best one where that number is not known."""
+    if curve is None:
+        return None
+    best = curve.best[1] if curve.best else None
+    return best if held is None else curve.until(held).final
 
 
 def tasks(place: Place) -> Catalog:

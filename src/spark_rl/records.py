@@ -95,7 +95,8 @@ class Owner:
 class Run:
     """The state of one run, small enough to be rewritten every few seconds and to list thousands of.
 
-    ``id`` is a number as text. ``updated_at`` is a heartbeat. ``weights_only`` says that an attempt went on without
+    ``id`` is a number as text. ``updated_at`` is a heartbeat. ``num_envs`` counts the environments of one of
+    ``world_size`` ranks. ``weights_only`` says that an attempt went on without
     the count and schedules of the one before (skrl). ``message``, ``failure`` and ``hint`` are the judgement of the
     last attempt.
     """
@@ -115,6 +116,7 @@ class Run:
     ended_at: float | None = None
     run_name: str | None = None
     num_envs: int | None = None
+    world_size: int = 1
     unattended: bool = False
     weights_only: bool = False
     progress: Progress = Progress()

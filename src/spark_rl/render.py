@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from spark_rl import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from spark_rl.catalog import Catalog
+    from spark_rl.comparison import Comparison, Learned
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
     from spark_rl.launch.watching import View
     from spark_rl.model import Finding, Host, Installation, Plan, Settings
     from spark_rl.outcome import Outcome
     from spark_rl.records import Run
-    from spark_rl.runs import Curves
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
 
@@ -214,38 +214,39 @@ def _summary(run: Run) -> Summary:
     return summarize(run, str(registry.path(run.id)))
 
 
-def curves(chosen: Curves, *, png: Path | None, as_json: bool) -> None:
-    """Print a curve of a run, or write it as a picture."""
-    ((run, curve),) = chosen.named
-    if as_json:
-        document(documents.curves(chosen.named))
-    else:
-        _plotted(chosen, f"{curve.tag}: {run.task}, run {run.id}", png)
-
-
-def comparison(chosen: Curves, *, png: Path | None, as_json: bool) -> None:
-    """Print runs side by side: a table, and their rewards as curves."""
-    from spark_rl import run_tables, tables
-
-    assert chosen.comparison is not None  # noqa: S101 - the use case made one
-    if as_json:
-        document(documents.comparison(chosen.comparison))
-        return
-    out(run_tables.comparison(chosen.comparison, tables.screen()))
-    if chosen.named:
-        out("")
-        _plotted(chosen, "mean reward", png)
-
-
-def _plotted(chosen: Curves, title: str, png: Path | None) -> None:
+def curves(learned: Sequence[Learned], tag: str | None, *, png: Path | None, as_json: bool) -> None:
+    """Print a curve of some runs, or write it as a picture."""
     from spark_rl import plots, tables
 
-    named = [(f"run {run.id}", curve) for run, curve in chosen.named]
-    if png is None:
-        out(plots.terminal(named, title, tables.screen()))
+    if as_json:
+        document(documents.curves(learned))
         return
-    plots.png(named, title, png)
+    plot = plots.plot(learned, tag, "env steps")
+    if png is None:
+        out(plots.terminal(plot, tables.screen(), ascii_only=plots.is_plain()))
+        return
+    plots.png(plot, png)
     talk(f"note: written to {png}")
+
+
+def comparison(value: Comparison, learned: Sequence[Learned], *, png: Path | None, as_json: bool) -> None:
+    """Print runs side by side: a table, and their rewards as curves."""
+    from spark_rl import curve_tables, tables
+
+    if as_json:
+        document(documents.comparison(value))
+        return
+    out(curve_tables.comparison(value, tables.screen()))
+    if any(run.reward.first is not None for run in learned):
+        out("")
+        curves(learned, None, png=png, as_json=False)
+
+
+def _summary(run: Run) -> Summary:
+    from spark_rl import registry
+    from spark_rl.summaries import summarize
+
+    return summarize(run, str(registry.path(run.id)))
 
 
 def confirmed(question: str) -> bool:

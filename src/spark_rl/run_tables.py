@@ -11,13 +11,12 @@ from spark_rl.times import ago, duration, iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from spark_rl.curves import Comparison, Row
     from spark_rl.records import Attempt, Run
     from spark_rl.selection import BadRecord
     from spark_rl.summaries import Summary
     from spark_rl.tables import Screen
 
-__all__ = ["comparison", "footer", "listing", "page", "unreadable"]
+__all__ = ["footer", "listing", "page", "unreadable"]
 
 _GAP = "  "
 _CROWDED = {"task": 32, "remark": 20}
@@ -322,42 +321,6 @@ def _value(document: Mapping[str, Any], *names: str) -> Any:
 def _text(document: Mapping[str, Any], *names: str) -> str | None:
     value = _value(document, *names)
     return value if isinstance(value, str) and value else None
-
-
-def comparison(value: Comparison, on: Screen) -> str:
-    """Return runs side by side as a table, and what the env steps are counted to."""
-    head = (
-        "run",
-        "state",
-        "iterations",
-        "final",
-        "best",
-        "at iteration",
-        "env steps to",
-        "length",
-        "took",
-        "env steps/s",
-    )
-    rows = [head, *(_compared(row) for row in value.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    told = "" if value.threshold is None else f"\n\nenv steps to: until the mean reward is {_number(value.threshold)}"
-    return "\n".join([on.bold(lines[0]), *lines[1:]]) + told
-
-
-def _compared(row: Row) -> tuple[str, ...]:
-    numbers = (row.final, row.best)
-    return (
-        row.run,
-        row.state,
-        str(row.iterations if row.iterations is not None else "-"),
-        *("-" if number is None else _number(number) for number in numbers),
-        "-" if row.best_at is None else f"{row.best_at:.0f}",
-        "-" if row.env_steps_to is None else _short(round(row.env_steps_to)),
-        "-" if row.length is None else f"{row.length:.1f}",
-        duration(row.seconds),
-        "-" if row.fps is None else f"{row.fps:,.0f}",
-    )
 
 
 def _many(document: Mapping[str, Any], *names: str) -> tuple[Any, ...]:

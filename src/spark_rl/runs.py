@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spark_rl import codec, curves, events, logs, output, registry, times
-from spark_rl.curves import Comparison, Row
+from spark_rl import codec, output, registry, times
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
 from spark_rl.selection import Selection, states
 from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
-    from spark_rl.counting import Scale
-    from spark_rl.curves import Curve, Point
     from spark_rl.records import Run
     from spark_rl.selection import Listing
 
@@ -183,75 +180,6 @@ def log(name: str, *, follow: bool, tail: int | None) -> Iterator[bytes]:
     if follow:
         return output.follow(file, lambda: not registry.load(run.id).over, tail=tail)
     return output.read(file, tail=tail)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curves:
-    """Curves to be shown, each with its run, and for a comparison its table."""
-
-    named: tuple[tuple[Run, Curve], ...]
-    comparison: Comparison | None = None
-
-
-def curve(name: str, word: str | None) -> Curves:
-    """Return one curve of a run over all its attempts.
-
-    Raises:
-        RequestError: There is no such run or curve.
-    """
-    run = get(name)
-    points = _points(run, None)
-    tag = curves.tag_of(word, run.library, (point.tag for found, _ in points for point in found))
-    return Curves(named=((run, curves.joined(tag, points)),))
-
-
-def compare(names: Iterable[str], threshold: float | None) -> Curves:
-    """Return the rewards of runs side by side.
-
-    Raises:
-        RequestError: There is no such run.
-    """
-    chosen = tuple({run.id: run for run in map(get, names)}.values())
-    rewards = {run.id: _recorded(run, curves.REWARD) for run in chosen}
-    wanted = curves.threshold_of(rewards.values()) if threshold is None else threshold
-    rows = tuple(_row(run, rewards[run.id], wanted) for run in chosen)
-    named = tuple((run, rewards[run.id]) for run in chosen if rewards[run.id].values)
-    return Curves(named=named, comparison=Comparison(rows=rows, threshold=wanted))
-
-
-def _recorded(run: Run, tags: Mapping[str, str]) -> Curve:
-    tag = tags[run.library]
-    return curves.joined(tag, _points(run, (tag,)))
-
-
-def _points(run: Run, tags: tuple[str, ...] | None) -> list[tuple[tuple[Point, ...], Scale]]:
-    """Return what each attempt of a run recorded, with what an iteration of it is."""
-    found = []
-    for attempt in run.attempts:
-        folder = logs.event_folder(run, attempt)
-        if folder is not None:
-            points = events.read(folder, since=attempt.started_at, until=attempt.ended_at, tags=tags)
-            found.append((points, logs.scale_of(run, attempt)))
-    return found
-
-
-def _row(run: Run, reward: Curve, threshold: float | None) -> Row:
-    best, reached = reward.best, None if threshold is None else reward.reaches(threshold)
-    now = time.time()
-    return Row(
-        run=run.id,
-        task=run.task,
-        library=run.library,
-        state=run.state,
-        iterations=run.progress.iteration,
-        final=reward.final,
-        best=best[0] if best else None,
-        best_at=best[1] if best else None,
-        env_steps_to=reached * reward.batch if reached is not None and reward.batch else None,
-        length=_recorded(run, curves.LENGTH).final,
-        seconds=sum((one.ended_at or now) - one.started_at for one in run.attempts),
-        fps=run.progress.fps,
-    )
 
 
 def merged(run: Run, given: Request) -> Request:

@@ -79,29 +79,31 @@ def log(
 @app.command()
 def plot(
     run: RunName,
-    tag: Annotated[str | None, typer.Argument(help="What to plot; the reward when left out.")] = None,
+    tag: Annotated[str | None, typer.Argument(help="What to plot: reward, length, or a tag that it recorded.")] = None,
     *,
     png: Annotated[Path | None, typer.Option(help="Write a picture instead.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Plot a curve of a run."""
-    from spark_rl import render, runs
+    """Plot a curve of a run over all its attempts, by default its mean reward."""
+    from spark_rl import learning, render, runs
 
-    render.curves(runs.curve(run, tag), png=png, as_json=as_json)
+    learned = learning.learned(runs.get(run), (tag or "reward",))
+    render.curves((learned,), next(iter(learned.curves), None), png=png, as_json=as_json)
 
 
 @app.command()
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two runs or more.")],
     *,
-    threshold: Annotated[float | None, typer.Option(help="Reward whose env steps are compared.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Mean reward whose first reaching counts.")] = None,
     png: Annotated[Path | None, typer.Option(help="Write the curves as a picture.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs: one table, and their curves."""
-    from spark_rl import render, runs
+    """Compare runs: one table, and their rewards as curves."""
+    from spark_rl import comparison, learning, render, runs
 
-    render.comparison(runs.compare(names, threshold), png=png, as_json=as_json)
+    learned = [learning.learned(run) for run in {run.id: run for run in map(runs.get, names)}.values()]
+    render.comparison(comparison.compare(learned, threshold), learned, png=png, as_json=as_json)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import counting, judging, logs, preload, registry, supervisor
 from spark_rl.errors import CheckError
-from spark_rl.launch import continuing, settling
+from spark_rl.launch import continuing, recording, settling
 from spark_rl.launch.watching import Attending
 from spark_rl.outcome import PlayResult
 from spark_rl.records import Attempt, Progress
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from spark_rl.launch import Start
     from spark_rl.launch.watching import View
     from spark_rl.logs import Traces
-    from spark_rl.model import Plan
     from spark_rl.records import Run
     from spark_rl.supervisor import Exit
 
@@ -78,17 +77,10 @@ def _scale(what: Start) -> counting.Scale:
         library=decided.library,
         horizon=agent.horizon if agent else None,
         num_envs=request.num_envs or decided.task.task.num_envs,
-        world_size=_ranks(decided),
+        world_size=recording.ranks(decided),
         first=what.done,
         target=what.total or request.max_iterations or (agent.max_iterations if agent else None),
     )
-
-
-def _ranks(decided: Plan) -> int:
-    words = [word.partition("=") for word in decided.argv]
-    named = [value for name, _, value in words if name == "--nproc_per_node"]
-    after = [decided.argv[at + 1] for at, word in enumerate(decided.argv[:-1]) if word == "--num_gpus"]
-    return next((int(text) for text in (*named, *after) if text.isdecimal()), 1)
 
 
 def _with_attempt(run: Run, what: Start) -> Run:

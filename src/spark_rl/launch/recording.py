@@ -14,6 +14,15 @@ from spark_rl.records import Run
 if TYPE_CHECKING:
     from spark_rl.launch import Start
     from spark_rl.launch.attempts import Ended
+    from spark_rl.model import Plan
+
+
+def ranks(decided: Plan) -> int:
+    """Return how many ranks a plan starts, 1 where it is left to torchrun."""
+    words = [word.partition("=") for word in decided.argv]
+    named = [value for name, _, value in words if name == "--nproc_per_node"]
+    after = [decided.argv[at + 1] for at, word in enumerate(decided.argv[:-1]) if word == "--num_gpus"]
+    return next((int(text) for text in (*named, *after) if text.isdecimal()), 1)
 
 
 def begun(what: Start) -> Run:
@@ -38,6 +47,7 @@ def begun(what: Start) -> Run:
         updated_at=now,
         owner=registry.owner_now(),
         run_name=what.request.run_name,
+        world_size=ranks(decided),
     )
     return registry.create(_start(what), draft)
 

@@ -221,17 +221,20 @@ class Attending(supervisor.Watcher):
 
     def _read_curves(self) -> None:
         """Read rewards and lengths from the event files of a library that does not print them."""
-        attempt = self.run.attempts[-1]
-        folder = logs.event_folder(self.run, attempt)
-        if self.plan.library == "rsl_rl" or self.plan.action != "train" or folder is None:
+        attempt, library = self.run.attempts[-1], self.plan.library
+        folder = events.home(attempt, library)
+        if library == "rsl_rl" or self.plan.action != "train" or folder is None:
             return
-        if self._tail is None or self._tail.folder != folder:
-            tags = (curves.REWARD[self.plan.library], curves.LENGTH[self.plan.library])
-            self._tail = events.Tail(folder, since=attempt.started_at, tags=tags)
-        told = curves.newest(self._tail.poll(), self.plan.library)
+        if self._tail is None:
+            self._tail = events.Tail(folder, (curves.REWARD[library], curves.LENGTH[library]), since=attempt.started_at)
+        reward, length = curves.newest(self._tail.poll(), library)
         before = self.run.progress
         self._progress(
-            replace(before, reward=told.get("reward", before.reward), length=told.get("length", before.length))
+            replace(
+                before,
+                reward=before.reward if reward is None else reward,
+                length=before.length if length is None else length,
+            )
         )
 
     def saved(self, file: CheckpointFile) -> int | None:
