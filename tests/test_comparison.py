@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from recorded import EVENTS, attempt, event, run, write
-from spark_rl import curve_tables, documents, learning
+from spark_rl import curve_tables, documents, events, learning
 from spark_rl.comparison import Comparison, Learned, compare, scale_of
 from spark_rl.curves import LENGTH, REWARD, Curve
 from spark_rl.errors import RequestError
@@ -87,9 +87,9 @@ def test_unknown_env_steps_stay_unknown() -> None:
 def test_each_rank_has_environments_of_its_own() -> None:
     made = run(progress=Progress(iteration=10, env_steps=10 * 16 * 64 * 4))
     scale = scale_of(made, world_size=4)
-    assert (scale.horizon, scale.num_envs, scale.env_steps) == (16, 256, 4096)
-    assert scale_of(run(progress=Progress()), horizon=24).env_steps == 24 * 64
-    assert scale_of(run(num_envs=None)).env_steps is None
+    assert (scale.horizon, scale.num_envs, scale.batch) == (16, 64, 4096)
+    assert scale_of(run(progress=Progress()), horizon=24).batch == 24 * 64
+    assert scale_of(run(num_envs=None)).batch is None
 
 
 def test_the_four_libraries_compare() -> None:
@@ -202,9 +202,9 @@ def resumed_sb3(tmp_path: Path) -> Run:
 
 def test_sb3_resumes_in_the_folder_of_its_first_attempt(tmp_path: Path) -> None:
     made = resumed_sb3(tmp_path)
-    assert [learning.event_folder(attempt, "sb3") for attempt in made.attempts] == [tmp_path / "first"] * 3
-    assert learning.event_folder(made.attempts[1], "skrl") == tmp_path / "second"
-    assert learning.event_folder(attempt(None), "sb3") is None
+    assert [events.home(attempt, "sb3") for attempt in made.attempts] == [tmp_path / "first"] * 3
+    assert events.home(made.attempts[1], "skrl") == tmp_path / "second"
+    assert events.home(attempt(None), "sb3") is None
     reward = learning.learned(made).reward
     assert reward.finite == ((1, 100), (2, 101), (3, 200), (4, 201), (5, 202), (6, 300))
     running = replace(made, state="running", attempts=made.attempts[:1])

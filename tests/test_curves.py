@@ -8,7 +8,8 @@ import pytest
 
 from recorded import EVENTS, RUNS
 from spark_rl import curves, events
-from spark_rl.curves import LENGTH, REWARD, Collector, Curve, Point, Scale
+from spark_rl.counting import Scale
+from spark_rl.curves import LENGTH, REWARD, Collector, Curve, Point
 
 
 def curve(*values: float, tag: str = "Train/mean_reward", start: int = 0, every: int = 1) -> Curve:

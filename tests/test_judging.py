@@ -1,321 +1,385 @@
-"""What a run came to is judged from evidence: one case for every known failure, and what outweighs what."""
+"""What a run came to: from its iterations, checkpoints and output, whatever its exit status says."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+import signal
 from typing import Any
 
 import pytest
 
-from spark_rl import judging
-from spark_rl.judging import Evidence, Verdict, Witness, judge
+from spark_rl.judging import Evidence, Verdict, ending_of, judge
+from spark_rl.witness import excerpt
 
-RECORDINGS = Path(__file__).parent / "recordings"
-DONE = Evidence(
-    action="train",
-    library="rsl_rl",
-    exit_status=0,
-    iteration=150,
-    max_iterations=150,
-    checkpoint_iteration=150,
-    checkpoints=("/r/model_149.pt",),
-    finished=True,
+OOM = (
+    "Traceback (most recent call last):",
+    '  File "/env/rsl_rl/runners/on_policy_runner.py", line 90, in learn',
+    "    loss_dict = self.alg.update()",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
 )
-HALF = replace(DONE, iteration=75, checkpoint_iteration=51, finished=False)
-PLAY = Evidence(action="play", library="rsl_rl", exit_status=0)
+NCCL = (
+    "[rank1]:[E102 ProcessGroupNCCL.cpp:633] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=9)",
+    "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3356, remote process exited",
+)
+OWN = (
+    "Traceback (most recent call last):",
+    '  File "/home/me/tasks/rewards.py", line 12, in reward',
+    "    return gait[env.phase]",
+    "IndexError: list index out of range",
+)
+UNPUBLISHED = "A pre-trained checkpoint is currently unavailable for this task."
+SEGFAULT = ("Fatal Python error: Segmentation fault", "Segmentation fault (core dumped)")
+TORCHRUN = (
+    "Traceback (most recent call last):",
+    '  File "/env/torch/distributed/run.py", line 918, in main',
+    "    raise ChildFailedError(",
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ",
+    "============================================================",
+    "train.py FAILED",
+    "Root Cause (first observed failure):",
+    "[0]:",
+    "  rank      : 0 (local_rank: 0)",
+    "  exitcode  : 1 (pid: 4242)",
+    "  traceback : To enable traceback see: https://pytorch.org/docs/stable/elastic/errors.html",
+)
 
-TRACEBACK = """Traceback (most recent call last):
-  File "train.py", line 1, in <module>
-    main()
-"""
+
+def train(library: str = "rsl_rl", **known: Any) -> Verdict:
+    """Judge a training of 150 iterations that reached its end and kept it, but for what is ``known``."""
+    ends = {
+        "rsl_rl": {"checkpoints": ("/r/model_100.pt", "/r/model_149.pt"), "checkpoint_iteration": 149},
+        "rl_games": {"checkpoints": ("/r/nn/last_a_ep_150_rew_1.pth",), "checkpoint_iteration": 150},
+        "skrl": {"checkpoints": ("/r/checkpoints/agent_4800.pt",), "checkpoint_iteration": 150, "horizon": 32},
+        "sb3": {"checkpoints": ("/r/model_1000_steps.zip", "/r/model.zip"), "checkpoint_iteration": 150},
+    }
+    base: dict[str, Any] = {"exit_status": 0, "iteration": 150, "max_iterations": 150, "finished": True}
+    return judge(Evidence(action="train", library=library, **base | ends[library] | known))
 
 
-def failed(output: str, status: int = 1, **more: Any) -> Verdict:
-    witness = Witness()
-    witness.feed(output.splitlines())
-    verdict = judge(replace(HALF, exit_status=status, output=witness.lines(), **more))
-    assert verdict.state == "failed"
-    return verdict
+def crashed(*output: str, status: int = 1, **known: Any) -> Verdict:
+    """Judge a training that ended after 40 of 150 iterations."""
+    base: dict[str, Any] = {"iteration": 40, "checkpoints": ("/r/model_0.pt",), "checkpoint_iteration": 0}
+    return train(exit_status=status, finished=False, output=excerpt(output), **base | known)
+
+
+def play(**known: Any) -> Verdict:
+    base: dict[str, Any] = {"exit_status": 0}
+    return judge(Evidence(action="play", library="rsl_rl", **base | known))
+
+
+@pytest.mark.parametrize("library", ["rsl_rl", "rl_games", "skrl", "sb3"])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({}, "done"),
+        ({"finished": False}, "done"),
+        ({"exit_status": -11}, "done; it then ended with SIGSEGV while closing"),
+        ({"exit_status": 139}, "done; it then ended with SIGSEGV while closing"),
+        ({"exit_status": -9, "sent": ("SIGINT", "SIGTERM", "SIGKILL"), "ended_by": "hang"}, "done; it did not close"),
+        ({"exit_status": -2, "sent": ("SIGINT",), "ended_by": "stall"}, "done; it did not close"),
+        ({"exit_status": 1, "output": OWN}, "done"),
+        ({"stopped_by": signal.SIGINT}, "done"),
+    ],
+)
+def test_what_reached_its_end_and_kept_it_succeeded(library: str, how: dict[str, Any], message: str) -> None:
+    verdict = train(library, **how)
+    assert (verdict.state, verdict.failure, verdict.hint) == ("succeeded", None, None)
+    assert verdict.message.startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("evidence", "state", "message"),
+    ("library", "known", "state"),
     [
-        (DONE, "succeeded", "all 150 iterations done"),
-        (replace(DONE, exit_status=139), "succeeded", "all 150 iterations done"),
+        ("rsl_rl", {"checkpoint_iteration": 149, "iteration": None}, "succeeded"),
+        ("rsl_rl", {"checkpoint_iteration": 100}, "failed"),
+        ("rsl_rl", {"checkpoint_iteration": None, "checkpoints": ()}, "failed"),
+        ("rl_games", {"iteration": None}, "succeeded"),
+        ("rl_games", {"checkpoint_iteration": 149}, "failed"),
+        ("sb3", {"checkpoints": ("/r/model_1000_steps.zip",)}, "failed"),
+        ("sb3", {"iteration": 149, "checkpoint_iteration": 149}, "failed"),
+        ("sb3", {"iteration": None, "checkpoint_iteration": None}, "failed"),
+        ("sb3", {"iteration": None}, "succeeded"),
+        ("rl_games", {"checkpoint_iteration": 151, "iteration": 151}, "succeeded"),
+        ("skrl", {"iteration": 149, "checkpoint_iteration": 149}, "failed"),
+        ("skrl", {"iteration": None}, "succeeded"),
+        ("skrl", {"checkpoint_iteration": 135}, "succeeded"),
+        ("skrl", {"checkpoint_iteration": 134, "horizon": None}, "failed"),
+        ("skrl", {"checkpoint_iteration": 135, "horizon": None}, "succeeded"),
+        ("skrl", {"checkpoint_iteration": 135, "checkpoints": ("/r/checkpoints/best_agent.pt",)}, "succeeded"),
+    ],
+)
+def test_each_library_saves_its_end_in_its_own_way(library: str, known: dict[str, Any], state: str) -> None:
+    assert train(library, **known).state == state
+
+
+@pytest.mark.parametrize(("gap", "state"), [(640, "succeeded"), (320, "failed")])
+def test_the_names_of_skrl_tell_its_interval(gap: int, state: str) -> None:
+    files = tuple(f"/r/checkpoints/agent_{number}.pt" for number in (4160 - gap, 4160))
+    assert train("skrl", checkpoints=files, checkpoint_iteration=130).state == state
+
+
+def test_an_attempt_that_went_on_counts_from_its_first_iteration() -> None:
+    known = {"max_iterations": 1000, "iteration": 1000, "horizon": None}
+    assert train("skrl", first_iteration=900, checkpoint_iteration=985, **known).state == "failed"
+    assert train("skrl", first_iteration=900, checkpoint_iteration=990, **known).state == "succeeded"
+
+
+def test_without_a_number_of_iterations_the_end_line_counts() -> None:
+    assert train(max_iterations=None).state == "succeeded"
+    assert train(max_iterations=None, finished=False).state == "failed"
+    assert (
+        train(max_iterations=None, checkpoints=()).message
+        == "training ended with status 0 and left no checkpoint behind"
+    )
+    assert train(max_iterations=None, stopped_by=signal.SIGINT).state == "interrupted"
+
+
+def test_a_damaged_last_checkpoint_is_a_failure() -> None:
+    verdict = train(checkpoints=("/r/model_100.pt",), checkpoint_iteration=100, damaged=("/r/model_149.pt",))
+    assert (verdict.state, verdict.message) == ("failed", "the last checkpoint is incomplete: /r/model_149.pt")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (0, "training ended with status 0 after 40 of 150 iterations"),
+        (3, "training ended with status 3 after 40 of 150 iterations"),
+    ],
+)
+def test_the_end_was_not_reached(status: int, message: str) -> None:
+    verdict = crashed(status=status)
+    assert (verdict.state, verdict.failure, verdict.message) == ("failed", "unknown", message)
+
+
+def test_nothing_was_kept() -> None:
+    verdict = train(checkpoints=(), checkpoint_iteration=None)
+    assert verdict.message == "training ended with status 0 and left no checkpoint behind"
+    assert train(checkpoint_iteration=100).message == "training ended with status 0 and kept no checkpoint of its end"
+
+
+@pytest.mark.parametrize("status", [0, 1, 139])
+def test_a_traceback_is_a_failure_whatever_the_status(status: int) -> None:
+    verdict = crashed(*OWN, status=status)
+    assert (verdict.state, verdict.failure) == ("failed", "unknown")
+    assert verdict.line == "IndexError: list index out of range"
+    assert verdict.message.endswith("after 40 of 150 iterations: IndexError: list index out of range")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_before_the_end_is_an_interruption(number: int) -> None:
+    verdict = crashed(*NCCL, status=0, stopped_by=number, sent=("SIGINT",))
+    assert (verdict.state, verdict.failure) == ("interrupted", None)
+    assert verdict.message == "stopped on request after 40 of 150 iterations"
+
+
+def test_sb3_saves_its_model_when_it_is_stopped_too() -> None:
+    assert train("sb3", iteration=40, checkpoint_iteration=40, stopped_by=signal.SIGINT).state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "failure", "line"),
+    [
+        ((*OOM, *NCCL), 1, "out-of-memory", OOM[-1]),
+        ((*NCCL, *OOM), 1, "out-of-memory", OOM[-1]),
+        ((*OOM, *SEGFAULT), -11, "out-of-memory", OOM[-1]),
+        ((*OWN, *SEGFAULT), -11, "unknown", OWN[-1]),
+        ((*SEGFAULT, *OWN), -11, "native-crash", SEGFAULT[0]),
+        ((*NCCL, *OWN), 1, "unknown", OWN[-1]),
+        ((*NCCL,), -6, "nccl", None),
+        ((*NCCL,), -9, "out-of-memory", None),
+        ((*TORCHRUN,), 1, "unknown", None),
+        ((*OOM, *TORCHRUN), 1, "out-of-memory", OOM[-1]),
+        ((*NCCL, *TORCHRUN[:-2], "  exitcode  : -9 (pid: 4242)"), 1, "out-of-memory", "exitcode : -9 (pid: 4242)"),
+        (("Mean reward: nan", *OWN), 1, "unknown", OWN[-1]),
+        (("Mean reward: nan",), 1, "nan", "Mean reward: nan"),
+        ((), -11, "native-crash", None),
+        ((), 134, "native-crash", None),
+        ((), -9, "out-of-memory", None),
+        ((), 137, "out-of-memory", None),
+        ((), -15, "unknown", None),
+    ],
+)
+def test_what_began_it_wins(output: tuple[str, ...], status: int, failure: str, line: str | None) -> None:
+    verdict = crashed(*output, status=status)
+    assert (verdict.state, verdict.failure) == ("failed", failure)
+    if line is not None:
+        assert verdict.line == line
+
+
+def test_a_kill_from_outside_asks_for_the_memory() -> None:
+    assert crashed(status=-9).message == (
+        "training was ended by SIGKILL after 40 of 150 iterations: is the machine out of memory?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "output", "failure"),
+    [
+        ("stall", (), "stall"),
+        ("stall", NCCL, "stall"),
+        ("stall", OWN, "unknown"),
+        ("stall", OOM, "out-of-memory"),
+        ("stall", SEGFAULT, "native-crash"),
+        ("memory", OWN, "out-of-memory"),
+    ],
+)
+def test_what_the_supervisor_ended(ended_by: str, output: tuple[str, ...], failure: str) -> None:
+    sent = ("SIGINT", "SIGTERM", "SIGKILL")
+    assert crashed(*output, status=-9, sent=sent, ended_by=ended_by).failure == failure
+
+
+def test_signals_of_our_own_explain_nothing() -> None:
+    assert crashed(status=-9, sent=("SIGINT", "SIGTERM", "SIGKILL")).failure == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
         (
-            replace(DONE, exit_status=-6, output=("Fatal Python error: Aborted",)),
+            (
+                "Error executing job with overrides: ['env.x=1']",
+                *OWN,
+                "",
+                "Set the environment variable HYDRA_FULL_ERROR=1",
+            ),
+            3,
+        ),
+        (
+            (
+                *OWN,
+                "",
+                "The above exception was the direct cause of the following exception:",
+                "",
+                *OWN[:3],
+                "ValueError: b",
+            ),
+            3,
+        ),
+        (("Exception ignored in: <function f>", *OWN[:3], "ValueError: ignored", *OWN), 3),
+        ((*TORCHRUN, *OWN), 3),
+        (tuple(f"[rank0]: {line}" for line in OWN), 3),
+        (tuple(f"[default0]:{line}" for line in OWN), 3),
+        (tuple(f"2026-01-02 [9ms] [Error] [omni.kit.app._impl] [py stderr]: {line}" for line in OWN), 3),
+        (tuple(f"\x1b[31m{line}\x1b[0m" for line in OWN), 3),
+        ((*TORCHRUN[:-1], "  traceback : " + OWN[0], *(f"  {line}" for line in OWN[1:])), 3),
+        (
+            tuple(
+                text for pair in zip(*[[f"[rank{n}]: {x}" for x in OWN] for n in (0, 1)], strict=True) for text in pair
+            ),
+            3,
+        ),
+    ],
+    ids=["hydra", "chain", "ignored", "torchrun", "rank", "default", "kit", "colour", "recorded", "interleaved"],
+)
+def test_the_first_real_error_line(output: tuple[str, ...], line: int) -> None:
+    expected = "ValueError: b" if "ValueError: b" in output else OWN[line]
+    assert crashed(*output).line == expected
+
+
+def test_source_text_in_a_traceback_is_no_evidence() -> None:
+    verdict = crashed(
+        "Traceback (most recent call last):",
+        '  File "/env/isaaclab/utils/assets.py", line 111, in retrieve_file_path',
+        '    raise FileNotFoundError(f"Unable to find the file: {path}")',
+        "FileNotFoundError: Unable to find the file: /w/model_9.pt",
+    )
+    assert verdict.message.startswith("the checkpoint does not exist")
+    assert verdict.line == "FileNotFoundError: Unable to find the file: /w/model_9.pt"
+
+
+def test_what_was_missing_before_the_first_iteration_explains_no_later_failure() -> None:
+    line = "[Warning] [omni.usd] Failed to open USD stage @/assets/lamp.usd@"
+    assert crashed(line, status=1, iteration=None).failure == "missing-asset"
+    assert crashed(line, status=-11).failure == "native-crash"
+    assert crashed(line, *OWN).line == OWN[-1]
+
+
+def test_a_known_cause_within_a_chain_wins() -> None:
+    chain = (*OOM, "", "During handling of the above exception, another exception occurred:", "", *OWN)
+    assert crashed(*chain).failure == "out-of-memory"
+
+
+@pytest.mark.parametrize(
+    ("folder", "failure"), [("/env/rsl_rl/modules/actor_critic.py", "library-version"), ("/home/me/own.py", "unknown")]
+)
+def test_an_argument_that_a_library_does_not_know_is_its_version(folder: str, failure: str) -> None:
+    raised = (
+        "Traceback (most recent call last):",
+        f'  File "{folder}", line 30, in __init__',
+        "    super().__init__(**kwargs)",
+        "TypeError: ActorCritic.__init__() got an unexpected keyword argument 'obs_normalization'",
+    )
+    assert crashed(*raised).failure == failure
+
+
+def test_a_long_line_is_cut() -> None:
+    verdict = crashed(*OWN[:3], "ValueError: " + "x" * 5000)
+    assert verdict.line is not None
+    assert len(verdict.line) == 200
+    assert "\n" not in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "message"),
+    [
+        ({"steps": 10, "played": 10}, "succeeded", "done"),
+        (
+            {"steps": 10, "played": 10, "exit_status": -11},
             "succeeded",
-            "all 150 iterations done",
+            "done; it then ended with SIGSEGV while closing",
         ),
-        (replace(DONE, stopped_by=2), "succeeded", "all 150 iterations done"),
+        ({"steps": 10, "played": 10, "stopped_by": signal.SIGTERM, "exit_status": -15}, "succeeded", "done"),
+        ({"steps": 10, "played": 4}, "failed", "only 4 of 10 steps were played"),
+        ({"steps": 10, "exit_status": 1}, "failed", "only 0 of 10 steps were played: the script ended with status 1"),
+        ({"steps": 10, "stopped_by": signal.SIGINT}, "interrupted", "stopped on request"),
+        ({"unbounded": True, "stopped_by": signal.SIGINT, "exit_status": -2}, "succeeded", "stopped on request"),
+        ({"unbounded": True, "stopped_by": signal.SIGTERM, "exit_status": 143}, "succeeded", "stopped on request"),
+        ({"unbounded": True}, "succeeded", "done"),
+        ({"unbounded": True, "exit_status": 1}, "failed", "the play script ended with status 1"),
         (
-            replace(DONE, exit_status=-9, sent=("SIGINT", "SIGTERM", "SIGKILL"), ended_by="hang"),
-            "succeeded",
-            "all 150 iterations done (it had to be ended: its shutdown hung)",
-        ),
-        (replace(DONE, video_asked=True), "failed", "no video was written"),
-        (replace(DONE, video_asked=True, videos=1), "succeeded", "all 150 iterations done"),
-        (replace(DONE, checkpoint_iteration=101), "failed", "training ended with status 0 at iteration 150 of 150"),
-        (replace(DONE, checkpoints=()), "failed", "training ended with status 0 and left no checkpoint behind"),
-        (HALF, "failed", "training ended with status 0 at iteration 75 of 150"),
-        (replace(HALF, stopped_by=2), "interrupted", "stopped on request at iteration 75 of 150"),
-        (replace(HALF, stopped_by=15, exit_status=-15), "interrupted", "stopped on request at iteration 75 of 150"),
-        (replace(HALF, iteration=None, stopped_by=2), "interrupted", "stopped on request before the first iteration"),
-        (replace(HALF, exit_status=3), "failed", "the train script ended with status 3"),
-        (replace(HALF, exit_status=-2), "failed", "the train script was ended by SIGINT"),
-        (replace(DONE, max_iterations=None), "succeeded", "done"),
-        (replace(DONE, max_iterations=None, finished=False), "failed", "training ended with status 0 at iteration 150"),
-        (replace(DONE, library="skrl", checkpoint_iteration=140), "succeeded", "all 150 iterations done"),
-        (replace(DONE, library="skrl", checkpoint_iteration=140, exit_status=-11), "failed", None),
-        (
-            replace(HALF, library="rl_games", finished=True, output=("Maximum reward achieved. Network won!",)),
-            "succeeded",
-            "all 150 iterations done",
-        ),
-        (PLAY, "succeeded", "done"),
-        (replace(PLAY, stopped_by=2, exit_status=-2), "succeeded", "stopped on request"),
-        (replace(PLAY, exit_status=1), "failed", "the play script ended with status 1"),
-        (replace(PLAY, steps_asked=10, steps_played=10, exit_status=139), "succeeded", "done"),
-        (replace(PLAY, steps_asked=10, steps_played=10, stopped_by=15), "succeeded", "done"),
-        (
-            replace(PLAY, steps_asked=10, steps_played=4, stopped_by=2),
-            "interrupted",
-            "stopped on request after 4 of 10 steps",
-        ),
-        (
-            replace(PLAY, steps_asked=10),
+            {"unbounded": True, "exit_status": 0, "output": OWN},
             "failed",
-            "only 0 of 10 steps were played: the play script ended with status 0",
+            f"the play script ended with status 0: {OWN[-1]}",
         ),
-        (replace(PLAY, video_asked=True), "failed", "no video was written"),
+        ({"video": True, "videos": 1}, "succeeded", "done"),
+        ({"video": True}, "failed", "no video was written"),
+        ({"video": True, "steps": 10, "played": 10}, "failed", "no video was written"),
         (
-            replace(PLAY, published_missing=True),
+            {"exit_status": 0, "output": (UNPUBLISHED,)},
+            "failed",
+            f"there is no published checkpoint of this task: {UNPUBLISHED}",
+        ),
+        (
+            {"published": False},
             "failed",
             "there is no published checkpoint of this task, or it could not be downloaded",
         ),
     ],
 )
-def test_the_verdict_rests_on_evidence(evidence: Evidence, state: str, message: str | None) -> None:
-    verdict = judge(evidence)
-    assert verdict.state == state
-    if message is not None:
-        assert verdict.message == message
-    assert (verdict.failure is not None) is (state == "failed")
+def test_play(known: dict[str, Any], state: str, message: str) -> None:
+    verdict = play(**known)
+    assert (verdict.state, verdict.message) == (state, message)
 
 
-CASES = [
-    ("gymnasium.error.NameNotFound: Environment `X` doesn't exist. Did you mean: `Y`?", "user-error"),
-    (
-        "gymnasium.error.DeprecatedEnv: Environment version `v0` for environment `Isaac-Cartpole` doesn't exist.",
-        "user-error",
-    ),
-    ("AttributeError: 'NoneType' object has no attribute 'split'", "unknown"),
-    ("train: error: the following argument is required: --rl_library", "user-error"),
-    ("isaaclab: error: argument --rl_library: invalid choice: 'foo'", "user-error"),
-    ("isaaclab: error: unrecognized arguments: --headless", "user-error"),
-    ("ModuleNotFoundError: No module named 'torchrl'", "library-version"),
-    ("ModuleNotFoundError: No module named 'gym'", "library-version"),
-    (
-        (
-            "ValueError: Could not find configuration for the environment: 'T'. Please check that the gym registry has the "
-            "entry point: 'sb3_cfg_entry_point'."
-        ),
-        "user-error",
-    ),
-    ("ValueError: Could not find RL configuration 'sb3_cfg_entry_point' for task 'T'.", "user-error"),
-    ("ValueError: Requested SKRL algorithm 'AMP' does not match the resolved agent.class 'PPO'.", "user-error"),
-    ("ValueError: Unknown preset(s): foo. Available presets (grouped by affected paths)", "user-error"),
-    ("ValueError: Typed preset selector(s) physics=X did not match a selectable preset of that type", "user-error"),
-    ("ValueError: No runs present in the directory: '/l' match: '.*'.", "user-error"),
-    ("ValueError: No checkpoints in the directory: '/l' match 'model_.*.pt'.", "user-error"),
-    ("ValueError: No compatible manifested run with a checkpoint was found in '/l'", "user-error"),
-    (
-        "FileNotFoundError: Unable to find the file: https://omniverse-content-production.s3.amazonaws.com/x.usd",
-        "missing-asset",
-    ),
-    (
-        (
-            "SystemExit: Unable to bootstrap inner kit kernel: EULA not accepted. Set OMNI_KIT_ACCEPT_EULA=YES to accept the EULA "
-            "non-interactively."
-        ),
-        "user-error",
-    ),
-    ("[ERROR] Isaac Sim is not installed or not found on PYTHONPATH.", "library-version"),
-    ("[ERROR] Isaac Sim 6.0 is installed, but its full runtime is unavailable.", "library-version"),
-    ("[ERROR] Unable to find any Python executable at path: '/x/python.sh'", "library-version"),
-    ("Unsupported skrl version: 1.2.0. Install supported version using 'pip install skrl>=1.4.3'", "library-version"),
-    ("Please install the correct version of RSL-RL.", "library-version"),
-    ("ModuleNotFoundError: Video recording with `--video` requires MoviePy 1.x", "user-error"),
-    ("ValueError: --video is not supported with --viz none", "user-error"),
-    ("ValueError: 'batch_size' (2048) must be divisible by 'minibatch_size' (16384).", "user-error"),
-    ("RuntimeError: Found no NVIDIA driver on your system.", "user-error"),
-    ("torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "out-of-memory"),
-    ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.", "out-of-memory"),
-    (
-        "RuntimeError: Failed to allocate 8589934592 bytes on device 'cuda:0' (CUDA error 2: out of memory)",
-        "out-of-memory",
-    ),
-    ("Warp CUDA error 2: out of memory (in function wp_alloc_device_async)", "out-of-memory"),
-    ("RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "out-of-memory"),
-    (
-        (
-            "PhysX error: The application needs to increase PxGpuDynamicsMemoryConfig::foundLostPairsCapacity to 1048576, "
-            "otherwise, the simulation will miss interactions"
-        ),
-        "out-of-memory",
-    ),
-    (
-        "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes.",
-        "out-of-memory",
-    ),
-    ("OSError: [Errno 28] No space left on device", "out-of-memory"),
-    (
-        (
-            "ValueError: Expected parameter loc (Tensor of shape (64, 1)) of distribution Normal(loc: torch.Size([64, 1])) to "
-            "satisfy the constraint Real(), but found invalid values:"
-        ),
-        "nan",
-    ),
-    ("RuntimeError: normal expects all elements of std >= 0.0", "nan"),
-    ("RuntimeError: probability tensor contains either `inf`, `nan` or element < 0", "nan"),
-    ("ValueError: observation contains NaN in 3 environments", "nan"),
-    ("RuntimeError: CUDA error: an illegal memory access was encountered", "native-crash"),
-    ("Warp CUDA error 700: an illegal memory access was encountered", "native-crash"),
-    ("RuntimeError: CUDA error: device-side assert triggered", "native-crash"),
-    ("PhysX Internal CUDA error. Simulation cannot continue! Error code 700!", "native-crash"),
-    ("Fatal Python error: Segmentation fault", "native-crash"),
-    ("torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1234, ncclUnhandledCudaError", "nccl"),
-    ("[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=5, OpType=ALLREDUCE)", "nccl"),
-    ("torch.distributed.DistNetworkError: The server socket has failed to listen: EADDRINUSE", "nccl"),
-    ("RuntimeError: CUDA error: no kernel image is available for execution on the device", "library-version"),
-    ("ImportError: /x/libgomp.so.1: cannot allocate memory in static TLS block", "library-version"),
-    ("ModuleNotFoundError: No module named 'isaacsim'", "library-version"),
-    ("ImportError: cannot import name 'OnPolicyRunner' from 'rsl_rl.runners' (/x)", "library-version"),
-    ("RuntimeError: Error(s) in loading state_dict for ActorCritic:", "user-error"),
-    ("hydra.errors.ConfigCompositionException: Could not override 'nokey'.", "user-error"),
-    (
-        "wandb.errors.errors.UsageError: api_key not configured (no-tty). call wandb.login(key=[your_api_key])",
-        "user-error",
-    ),
-    ("KeyError: 'my own mistake'", "unknown"),
-]
+def test_a_missing_published_checkpoint_is_a_missing_asset() -> None:
+    verdict = play(published=False)
+    assert verdict.failure == "missing-asset"
+    assert verdict.hint is not None
 
 
-@pytest.mark.parametrize(("line", "failure"), CASES)
-def test_every_known_failure_has_its_class(line: str, failure: str) -> None:
-    for output in (f"noise\n{line}\nmore noise", f"{TRACEBACK}{line}\nmore"):
-        verdict = failed(output)
-        assert verdict.failure == failure, verdict
-        if failure != "unknown" or output.startswith("Trace"):
-            assert line[:60] in verdict.message
-
-
-@pytest.mark.parametrize(("line", "failure"), [case for case in CASES if case[1] != "unknown"])
-def test_what_is_known_has_a_remedy_or_says_it_itself(line: str, failure: str) -> None:
-    verdict = failed(TRACEBACK + line)
-    assert verdict.hint or "error: " in line or "--video is not" in line
+def test_a_training_without_its_video_failed() -> None:
+    line = "ModuleNotFoundError: No module named 'moviepy'"
+    verdict = train(video=True, output=(line,))
+    assert verdict.message == f"no video was written: {line}"
+    assert (verdict.state, verdict.failure) == ("failed", "library-version")
+    assert train(video=True, videos=1).state == "succeeded"
 
 
 @pytest.mark.parametrize(
-    ("output", "message", "failure"),
+    ("status", "words"),
     [
-        # Memory first: a broken collective is its echo.
-        (
-            f"{TRACEBACK}torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.\nRuntimeError: NCCL error in: x",
-            "torch.OutOfMemoryError",
-            "out-of-memory",
-        ),
-        # Hydra's word stands before the error that it speaks of.
-        (
-            "Error executing job with overrides: []\n" + TRACEBACK + "KeyError: 'gone'\n\nSet the environment variable "
-            "HYDRA_FULL_ERROR=1 for a complete stack trace.",
-            "KeyError: 'gone'",
-            "unknown",
-        ),
-        # torchrun reports after the rank that failed.
-        (
-            (
-                f"[rank1]: {TRACEBACK}[rank1]: RuntimeError: the wheel came off\n{TRACEBACK}"
-                "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
-            ),
-            "[rank1]: RuntimeError: the wheel came off",
-            "unknown",
-        ),
-        # An error inside an error: the first one is the cause.
-        (
-            (
-                f"{TRACEBACK}ValueError: the cause\n\nDuring handling of the above exception, another exception occurred:\n\n"
-                f"{TRACEBACK}RuntimeError: the echo"
-            ),
-            "ValueError: the cause",
-            "unknown",
-        ),
+        *((0, "ended with status 0"), (2, "ended with status 2"), (255, "ended with status 255")),
+        *((-9, "was ended by SIGKILL"), (139, "was ended by SIGSEGV"), (130, "was ended by SIGINT")),
     ],
 )
-def test_the_first_real_error_is_named(output: str, message: str, failure: str) -> None:
-    verdict = failed(output)
-    assert verdict.message.startswith(message)
-    assert verdict.failure == failure
-
-
-def test_an_error_before_a_crash_outweighs_it() -> None:
-    assert failed(f"{TRACEBACK}ValueError: bad wheel", status=-11).message == "ValueError: bad wheel"
-
-
-@pytest.mark.parametrize("status", [-11, -6, -7, -4, -8, 139, 134])
-def test_a_crash_without_a_word_is_native(status: int) -> None:
-    verdict = failed("all quiet", status=status)
-    assert verdict.failure == "native-crash"
-    assert "at iteration 75 of 150" in verdict.message
-
-
-def test_a_kill_is_blamed_on_memory_only_with_evidence() -> None:
-    assert failed("", status=-9).failure == "unknown"
-    assert failed("", status=137, oom_killed=True).failure == "out-of-memory"
-
-
-@pytest.mark.parametrize(("ending", "failure"), [("stall", "stall"), ("memory", "out-of-memory")])
-def test_what_spark_rl_ended_itself_is_told(ending: str, failure: str) -> None:
-    assert failed("", status=-2, ended_by=ending).failure == failure
-
-
-def test_physx_names_the_buffer_to_raise() -> None:
-    verdict = failed("The application needs to increase PxGpuDynamicsMemoryConfig::foundLostPairsCapacity to 10")
-    assert verdict.hint is not None
-    assert "foundLostPairsCapacity" in verdict.hint
-
-
-def test_a_module_that_is_missing_is_named_in_the_remedy() -> None:
-    assert (
-        failed("ModuleNotFoundError: No module named 'gym'").hint
-        == "install it into Isaac Lab's Python: pip install gym"
-    )
-
-
-@pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*.log")), ids=lambda file: file.stem)
-def test_a_healthy_output_holds_no_known_failure(recording: Path) -> None:
-    witness = Witness()
-    witness.feed(recording.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines())
-    assert judging.signatures.known(witness.lines()) is None
-    assert judging.first_error(witness.lines()) is None
-
-
-def test_a_witness_remembers_what_matters_and_no_more() -> None:
-    witness = Witness()
-    for line in TRACEBACK.splitlines():  # as it may come, a line at a time
-        witness.feed([line])
-    witness.feed(["ValueError: at the beginning"])
-    witness.feed([f"iteration {number}: all is well" for number in range(200_000)])
-    witness.feed(["CUDA error 700: an illegal memory access was encountered"] * 5000)
-    lines = witness.lines()
-    assert "ValueError: at the beginning" in lines
-    assert len(lines) < 200
-
-
-def test_a_traceback_that_never_ends_is_cut() -> None:
-    witness = Witness()
-    for _ in range(100):
-        witness.feed(["Traceback (most recent call last):", *(f'  File "deep.py", line {at}' for at in range(500))])
-    assert len(witness.lines()) < 600
+def test_an_exit_status_in_words(status: int, words: str) -> None:
+    assert ending_of(status) == words

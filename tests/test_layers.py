@@ -19,8 +19,8 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes counting curves description "
-        "dialects documents external figures intake judging literals names plan profiles redact registrations scanning "
-        "search selection signatures summaries text times words"
+        "dialects documents evidence external figures intake judging literals names plan profiles reasons redact "
+        "registrations scanning search selection signatures summaries text times witness words"
     ),
     (
         "catalogues checkpoint_files events gauges host installations logs network output preload projects provenance "

@@ -360,10 +360,7 @@ def test_restarts_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_trainer_that_hangs_when_all_is_done_has_succeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = Inside(tmp_path, monkeypatch, "hang-at-end").run(launch.Limits(hang=1.0, grace=0.2))
-    assert (outcome.state, outcome.message) == (
-        "succeeded",
-        "all 20 iterations done (it had to be ended: its shutdown hung)",
-    )
+    assert (outcome.state, outcome.message) == ("succeeded", "done; it did not close by itself and was ended")
 
 
 def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,268 +1,183 @@
-"""What a run came to, from evidence: an exit status alone proves nothing."""
+"""Saying what a run came to, from evidence: an exit code proves nothing.
+
+Isaac Sim ends with 0 after failures, Isaac Lab 3.0 prints that a checkpoint is unavailable and ends with 0, an INT
+ends training with 0 and saves nothing, and a run that is long done can crash or hang while it closes.
+"""
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from spark_rl import signatures
+from spark_rl import checkpoints
+from spark_rl.evidence import EndedBy, Evidence, ending_of, signal_name
+from spark_rl.reasons import explanation, find_reason
+from spark_rl.signatures import BREAK, CAUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from spark_rl.records import Failure
 
-    from spark_rl.records import Failure, RunState
+__all__ = ["EndedBy", "Evidence", "Verdict", "ending_of", "is_trained", "judge", "signal_name"]
 
-_TRACEBACK = "Traceback (most recent call last)"
-_EXCEPTION = re.compile(
-    r"^(?:\[[^\]]*\]:?\s*)?([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|NotFound|DeprecatedEnv|Warning|Unregistered\w*))(?::\s*(.*))?$"
-)
-_PLAIN_ERROR = re.compile(r"(?i)(?:^|\s)(?:error|\[error\]|fatal)\b.*")
-_SIGNALS = {
-    2: "SIGINT",
-    4: "SIGILL",
-    6: "SIGABRT",
-    7: "SIGBUS",
-    8: "SIGFPE",
-    9: "SIGKILL",
-    11: "SIGSEGV",
-    15: "SIGTERM",
-}
-_FEWER = "use fewer environments: --num-envs N"
-_CRASHES = frozenset((4, 6, 7, 8, 11))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Everything that tells what an attempt came to.
-
-    ``exit_status`` is negative when a signal ended the child; a shell in between reports 128 and the signal instead.
-    ``sent`` are the signals that spark-rl sent, ``stopped_by`` the one it received itself, ``ended_by`` why it ended
-    the run by its own decision. ``iteration`` and ``max_iterations`` count the whole run, ``checkpoint_iteration`` is
-    what its newest whole checkpoint holds, ``checkpoints`` what this attempt wrote. ``finished`` says that the library
-    announced its end, ``output`` are the lines that a :class:`Witness` kept, ``oom_killed`` that the kernel killed
-    something for want of memory meanwhile.
-    """
-
-    action: Literal["train", "play"]
-    library: str
-    exit_status: int
-    sent: tuple[str, ...] = ()
-    stopped_by: int | None = None
-    ended_by: str | None = None
-    iteration: int | None = None
-    max_iterations: int | None = None
-    checkpoint_iteration: int | None = None
-    checkpoints: tuple[str, ...] = ()
-    finished: bool = False
-    output: tuple[str, ...] = ()
-    steps_asked: int | None = None
-    steps_played: int = 0
-    video_asked: bool = False
-    videos: int = 0
-    published_missing: bool = False
-    oom_killed: bool = False
+_LINE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a run came to: one line that names the first real error, and what helps."""
+    """What a run came to: one line that says it, the remedy, and the first real error line of its output."""
 
-    state: RunState
+    state: Literal["succeeded", "failed", "interrupted"]
     message: str
     failure: Failure | None = None
     hint: str | None = None
-
-
-class Witness:
-    """Keeps the lines of an output that a judgement may need, in bounded memory.
-
-    Those are the first tracebacks, lines of known failures, and the last ones.
-    """
-
-    LAST, TRACEBACK, MARKED = 40, 80, 60
-
-    def __init__(self) -> None:
-        self._traceback: list[str] = []
-        self._open = 0
-        self._marked: list[str] = []
-        self._last: deque[str] = deque(maxlen=self.LAST)
-
-    def feed(self, lines: Sequence[str]) -> None:
-        """Take the next lines; a batch in which nothing tells of a failure costs one look for each known text."""
-        self._last.extend(lines)
-        text = "\n".join(lines)
-        needles = tuple(needle for needle in signatures.NEEDLES if needle in text)
-        if self._open or needles or _TRACEBACK in text:
-            for line in lines:
-                self._take(line, needles)
-
-    def _take(self, line: str, needles: tuple[str, ...]) -> None:
-        if self._open:
-            self._open -= 1
-            self._traceback.append(line)
-            if not line.startswith((" ", "\t")) and _EXCEPTION.match(line.strip()):
-                self._open = 0
-        elif _TRACEBACK in line and len(self._traceback) < 4 * self.TRACEBACK:
-            self._traceback.append(line)
-            self._open = self.TRACEBACK
-        elif len(self._marked) < self.MARKED and any(needle in line for needle in needles):
-            self._marked.append(line)
-
-    def lines(self) -> tuple[str, ...]:
-        """Return what was kept, the telling lines first."""
-        return (*self._traceback, *self._marked, *self._last)
+    line: str | None = None
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Say what a run came to.
+    """Return what a run came to.
 
-    A training succeeded when its last iteration was reached and a checkpoint holds it; then no crash at the end counts.
-    skrl of Isaac Lab 2 saves at its own interval alone, so there any checkpoint of a finished training will do. A
-    bounded play succeeded when its steps were done; an unbounded one may be stopped.
+    Training succeeded when its last iteration was reached and a checkpoint of the end is there (see
+    :func:`is_trained`), whatever happened afterwards. Bounded play succeeded when its steps were done, unbounded play
+    when it ended by itself without an error or was asked to stop. A video that was asked for must be there. A run that
+    was asked to stop before its end is interrupted. All else failed, for the reason that
+    :func:`spark_rl.reasons.find_reason` finds.
     """
-    return _play(evidence) if evidence.action == "play" else _train(evidence)
-
-
-def _train(evidence: Evidence) -> Verdict:
-    if _reached(evidence):
-        if evidence.video_asked and not evidence.videos:
-            return Verdict(state="failed", failure="unknown", message="no video was written")
-        late = " (it had to be ended: its shutdown hung)" if evidence.ended_by == "hang" else ""
-        return Verdict(
-            state="succeeded",
-            message=f"all {evidence.max_iterations} iterations done{late}"
-            if evidence.max_iterations
-            else f"done{late}",
-        )
+    done = is_trained(evidence) if evidence.action == "train" else _is_played(evidence)
+    if done and evidence.video and not evidence.videos and evidence.stopped_by is None:
+        return _unfilmed(evidence)
+    if done:
+        return Verdict(state="succeeded", message=_done(evidence))
     if evidence.stopped_by is not None:
-        return Verdict(state="interrupted", message=f"stopped on request{_where(evidence)}", hint=None)
-    return _failed(evidence)
+        return Verdict(state="interrupted", message=f"stopped on request{_where(evidence)}")
+    return _failed(evidence, _shortfall(evidence))
 
 
-def _reached(evidence: Evidence) -> bool:
-    """Say whether everything that was asked for was done and saved."""
+def is_trained(evidence: Evidence) -> bool:
+    """Say whether training reached its end and kept it.
+
+    The last iteration was seen in the output, or a whole checkpoint proves it; and the last save is there. That is:
+
+    - rsl_rl: ``model_N.pt`` with N counted from zero, so that N + 1 is the number of iterations.
+    - rl_games: ``last_..._ep_N_...`` of the last epoch; resumed behind its end, it does one epoch more.
+    - sb3: ``model.zip``, which it writes after a stop as well, so that the file alone proves nothing.
+    - skrl: ``agent_N`` at the last interval (a tenth of the run, unless configured), so that the end may lie up to one
+      interval after the newest one; Isaac Lab 3.0 adds one of the end itself.
+
+    Where the number of iterations is not known, the library's own end line and a whole checkpoint must do.
+    """
     if not evidence.checkpoints:
         return False
-    done, total, saved = evidence.iteration, evidence.max_iterations, evidence.checkpoint_iteration
-    if total is None or done is None:
-        return evidence.finished and evidence.exit_status == 0 and evidence.stopped_by is None
-    if done < total:
-        # rl_games ends early when the score it is to reach is reached, and says so.
-        return evidence.finished and any("Network won" in line for line in evidence.output)
-    return (saved or 0) >= total or (evidence.library == "skrl" and evidence.exit_status == 0)
+    if evidence.max_iterations is None or _is_won(evidence):
+        return evidence.finished and evidence.stopped_by is None
+    return _is_end_reached(evidence) and _last_kept(evidence)
+
+
+def _is_won(evidence: Evidence) -> bool:
+    """Say whether rl_games ended early because the score that it was to reach is reached."""
+    return evidence.library == "rl_games" and any("Network won" in line for line in evidence.output)
+
+
+def _is_end_reached(evidence: Evidence) -> bool:
+    """Say whether the last iteration is known to be done."""
+    kept = evidence.checkpoint_iteration
+    proven = -1 if kept is None else kept + (evidence.library == "rsl_rl")
+    return max(evidence.iteration or 0, proven) >= (evidence.max_iterations or 0)
+
+
+def _last_kept(evidence: Evidence) -> bool:
+    """Say whether the whole checkpoints include the one of the end."""
+    last, kept = evidence.max_iterations or 0, evidence.checkpoint_iteration
+    if evidence.library == "sb3":
+        return any(path.rpartition("/")[2] == "model.zip" for path in evidence.checkpoints)
+    if kept is None:
+        return False
+    if evidence.library == "skrl":
+        return kept + _interval(evidence) >= last
+    return kept >= (last - 1 if evidence.library == "rsl_rl" else last)
+
+
+def _interval(evidence: Evidence) -> int:
+    """Return the iterations between two of skrl's checkpoints, rounded up: as their names say, else a tenth."""
+    names = {checkpoints.number_of(path, "skrl") for path in (*evidence.checkpoints, *evidence.damaged)}
+    numbers = sorted(number for number in names if number is not None)
+    tenth = -(-((evidence.max_iterations or 0) - evidence.first_iteration) // 10)
+    if evidence.horizon is None or not numbers:
+        return tenth
+    gap = min((after - before for before, after in pairwise(numbers)), default=numbers[0])
+    return -(-gap // evidence.horizon)
+
+
+def _is_played(evidence: Evidence) -> bool:
+    if evidence.published is False:
+        return False
+    if evidence.steps is not None:
+        return (evidence.played or 0) >= evidence.steps
+    if evidence.unbounded and evidence.stopped_by is not None:
+        return True
+    filmed = evidence.video and evidence.videos > 0
+    return evidence.exit_status == 0 and (filmed or explanation(evidence, CAUSE, BREAK) is None)
+
+
+def _done(evidence: Evidence) -> str:
+    """Return how a run ended that did what it was asked."""
+    if evidence.ended_by == "hang" or (evidence.ended_by == "stall" and evidence.sent):
+        return "done; it did not close by itself and was ended"
+    if evidence.action == "play" and evidence.unbounded and evidence.stopped_by is not None:
+        return "stopped on request"
+    crash = signal_name(evidence.exit_status)
+    if crash is not None and crash not in evidence.sent and evidence.stopped_by is None:
+        return f"done; it then ended with {crash} while closing"
+    return "done"
+
+
+def _shortfall(evidence: Evidence) -> str:
+    """Return what is missing of what was asked for, and how the child ended."""
+    ending = ending_of(evidence.exit_status)
+    if evidence.action == "play" and evidence.steps is not None:
+        done = f"only {evidence.played or 0} of {evidence.steps} steps were played"
+        return f"{done}: the script {ending}" if evidence.exit_status else done
+    if evidence.action == "play":
+        return f"the play script {ending}"
+    over = evidence.finished if evidence.max_iterations is None else _is_end_reached(evidence)
+    if over and evidence.damaged:
+        return f"the last checkpoint is incomplete: {evidence.damaged[-1]}"
+    if not evidence.checkpoints and (over or evidence.max_iterations is None):
+        return f"training {ending} and left no checkpoint behind"
+    return f"training {ending}{' and kept no checkpoint of its end' if over else _where(evidence)}"
 
 
 def _where(evidence: Evidence) -> str:
-    if evidence.iteration is None:
-        return " before the first iteration"
-    of = f" of {evidence.max_iterations}" if evidence.max_iterations else ""
-    return f" at iteration {evidence.iteration}{of}"
+    if evidence.action == "play" or evidence.iteration is None:
+        return ""
+    if evidence.max_iterations is None:
+        return f" after {evidence.iteration} iterations"
+    return f" after {evidence.iteration} of {evidence.max_iterations} iterations"
 
 
-def _play(evidence: Evidence) -> Verdict:
-    asked, played = evidence.steps_asked, evidence.steps_played
-    if evidence.published_missing:
-        message = "there is no published checkpoint of this task, or it could not be downloaded"
-        return Verdict(state="failed", failure="missing-asset", message=message)
-    if asked is not None and played < asked:
-        if evidence.stopped_by is not None:
-            return Verdict(state="interrupted", message=f"stopped on request after {played} of {asked} steps")
-        verdict = _failed(evidence)
-        return Verdict(
-            state="failed",
-            failure=verdict.failure,
-            message=f"only {played} of {asked} steps were played: {verdict.message}",
-            hint=verdict.hint,
-        )
-    if asked is None and evidence.stopped_by is not None:
-        return Verdict(state="succeeded", message="stopped on request")
-    if asked is None and evidence.exit_status != 0:
-        return _failed(evidence)
-    if evidence.video_asked and not evidence.videos:
-        return Verdict(state="failed", failure="unknown", message="no video was written")
-    return Verdict(state="succeeded", message="done")
-
-
-def _failed(evidence: Evidence) -> Verdict:
-    """Name the failure: by the decisive known text, else by how the child ended, else by the first exception."""
-    action = evidence.action
-    if evidence.ended_by == "stall":
-        return Verdict(
-            state="failed",
-            failure="stall",
-            message=f"no new iteration came{_where(evidence)}, and it was ended",
-            hint="--max-restarts N goes on from the last checkpoint",
-        )
-    if evidence.ended_by == "memory":
-        message = "it was ended before the machine ran out of memory"
-        return Verdict(state="failed", failure="out-of-memory", message=message, hint=_FEWER)
-    error, known = first_error(evidence.output), signatures.known(evidence.output)
-    number = -evidence.exit_status if evidence.exit_status < 0 else evidence.exit_status - 128
-    if known is not None:
-        signature, line, match = known
-        hint = signature.hint
-        if hint and "{0}" in hint:
-            hint = hint.format(match[1] if match.groups() and match[1] else "") if match.groups() and match[1] else None
-        told = error if error is not None and signature.find(error) else line.strip()
-        return Verdict(state="failed", failure=signature.failure, message=_cut(told), hint=hint)
-    if error is not None:
-        return Verdict(
-            state="failed", failure="unknown", message=_cut(error), hint="the whole output: spark-rl runs log latest"
-        )
-    if number in _CRASHES:
-        return Verdict(
-            state="failed",
-            failure="native-crash",
-            message=f"the {action} script was ended by {_SIGNALS[number]}{_where(evidence) if action == 'train' else ''}",
-            hint="--max-restarts N goes on from the last checkpoint" if action == "train" else None,
-        )
-    return _silent(evidence, number)
-
-
-def _silent(evidence: Evidence, number: int) -> Verdict:
-    """Judge a failure without a word."""
-    action = evidence.action
-    if number == 9 and evidence.oom_killed:
-        message = f"the {action} script was ended by the kernel: the machine had no memory left"
-        return Verdict(state="failed", failure="out-of-memory", message=message, hint=_FEWER)
-    if number == 9:
-        message = f"the {action} script was ended by SIGKILL{_where(evidence) if action == 'train' else ''}"
-        hint = "somebody killed it, or the memory limit of its container did"
-        return Verdict(state="failed", failure="unknown", message=message, hint=hint)
-    if number in _SIGNALS:
-        return Verdict(
-            state="failed", failure="unknown", message=f"the {action} script was ended by {_SIGNALS[number]}"
-        )
-    if evidence.exit_status != 0:
-        message = f"the {action} script ended with status {evidence.exit_status}"
+def _unfilmed(evidence: Evidence) -> Verdict:
+    message, reason = "no video was written", explanation(evidence, CAUSE)
+    if reason is None:
         return Verdict(state="failed", failure="unknown", message=message)
-    if action == "play":
-        return Verdict(state="failed", failure="unknown", message="the play script ended with status 0")
-    if not evidence.checkpoints:
-        message = "training ended with status 0 and left no checkpoint behind"
-        return Verdict(state="failed", failure="unknown", message=message)
-    return Verdict(state="failed", failure="unknown", message=f"training ended with status 0{_where(evidence)}")
+    line = _cut(reason.line or "")
+    return Verdict(state="failed", failure=reason.failure, message=f"{message}: {line}", hint=reason.hint, line=line)
 
 
-def first_error(lines: Iterable[str]) -> str | None:
-    """Return the line that names the first real error: the exception of the first traceback that is no echo.
-
-    Hydra's and torchrun's own complaints come after the error that they speak of.
-    """
-    found = None
-    for line in lines:
-        text = line.strip()
-        match = _EXCEPTION.match(text)
-        if match is None or line.startswith((" ", "\t")) or match[1].endswith(("Warning", "KeyboardInterrupt")):
-            continue
-        if match[1].rpartition(".")[2] in ("ChildFailedError", "SystemExit"):
-            found = found or text
-            continue
-        return text
-    return found
+def _failed(evidence: Evidence, shortfall: str) -> Verdict:
+    reason = find_reason(evidence)
+    if reason is None:
+        return Verdict(state="failed", failure="unknown", message=shortfall)
+    line = None if reason.line is None else _cut(reason.line)
+    message = f"{reason.what or shortfall}{_where(evidence) if reason.what else ''}"
+    return Verdict(
+        state="failed",
+        failure=reason.failure,
+        message=": ".join(filter(None, (message, line, reason.guess))),
+        hint=reason.hint,
+        line=line,
+    )
 
 
-def _cut(text: str, width: int = 300) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _cut(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= _LINE else f"{line[: _LINE - 3]}..."

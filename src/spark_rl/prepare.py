@@ -154,7 +154,7 @@ def _vetted(context: Context, named: str | None = None) -> tuple[CheckpointFile,
 
     while True:
         file = choose(context)
-        if file is None or checkpoint_files.is_whole(Path(file.path)):
+        if file is None or checkpoint_files.is_whole(file.path):
             return context.checkpoints
         if named is not None and len(context.checkpoints) == 1:
             raise _incomplete(file, context.target.library)
@@ -168,7 +168,7 @@ def _incomplete(file: CheckpointFile, library: str) -> RequestError:
     from spark_rl import checkpoint_files, checkpoints, logs
 
     folder = Path(file.path.removesuffix(file.name))
-    others = [one for one in logs.list_run(folder, library) if checkpoint_files.is_whole(Path(one.path))]
+    others = [one for one in logs.list_run(folder, library) if checkpoint_files.is_whole(one.path)]
     choice = checkpoints.latest(others, library)
     hint = f"the most trained whole one there is {choice.file.path}" if choice else "there is no whole one beside it"
     return RequestError(f"the checkpoint {file.path} is incomplete", hint)

@@ -242,13 +242,6 @@ def comparison(value: Comparison, learned: Sequence[Learned], *, png: Path | Non
         curves(learned, None, png=png, as_json=False)
 
 
-def _summary(run: Run) -> Summary:
-    from spark_rl import registry
-    from spark_rl.summaries import summarize
-
-    return summarize(run, str(registry.path(run.id)))
-
-
 def confirmed(question: str) -> bool:
     """Ask a question that only a person can answer with yes."""
     if not sys.stdin.isatty():

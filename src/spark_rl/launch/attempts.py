@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import counting, judging, logs, preload, registry, supervisor
 from spark_rl.errors import CheckError
+from spark_rl.evidence import Evidence
 from spark_rl.launch import continuing, recording, settling
 from spark_rl.launch.watching import Attending
 from spark_rl.outcome import PlayResult
@@ -126,27 +127,34 @@ def _played(file: Path) -> PlayResult | None:
         return None
 
 
-def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult | None, new: Traces) -> judging.Evidence:
+def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult | None, new: Traces) -> Evidence:
     progress, decided = watcher.run.progress, what.plan
-    return judging.Evidence(
+    held, wanted = progress.checkpoint_iteration, bool(_PUBLISHED & set(decided.argv))
+    return Evidence(
         action=decided.action,
         library=decided.library,
+        generation=decided.isaaclab.generation,
         exit_status=ended.status,
+        seconds=ended.seconds,
         sent=ended.sent,
         stopped_by=ended.stopped_by,
         ended_by=ended.ended_by,
         iteration=progress.iteration,
+        first_iteration=what.done,
         max_iterations=progress.max_iterations,
-        checkpoint_iteration=progress.checkpoint_iteration,
-        checkpoints=tuple(file.path for file in watcher.checkpoints),
+        horizon=watcher.scale.horizon,
+        checkpoint_iteration=None if held is None else counting.resumes_at(held, decided.library),
+        checkpoints=watcher.whole,
+        damaged=watcher.damaged,
         finished=watcher.finished,
         output=watcher.witness.lines(),
-        steps_asked=what.request.steps,
-        steps_played=played.steps if played else 0,
-        video_asked=what.request.video,
+        steps=what.request.steps,
+        played=played.steps if played else None,
+        unbounded=decided.action == "play" and what.request.steps is None,
+        video=what.request.video,
         videos=len(new.videos),
+        published=logs.has_published(decided) if wanted else None,
         oom_killed=watcher.oom_killed,
-        published_missing=bool(_PUBLISHED & set(decided.argv)) and not logs.has_published(decided),
     )
 
 

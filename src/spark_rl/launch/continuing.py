@@ -34,7 +34,7 @@ def find(run: Run) -> Continuation:
     candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
     damaged: list[str] = []
     for held, file in candidates:
-        if checkpoint_files.is_whole(Path(file.path)):
+        if checkpoint_files.is_whole(file.path):
             done = counting.resumes_at(held, run.library)
             return Continuation(checkpoint=file, done=done, damaged=tuple(damaged))
         damaged.append(file.path)
@@ -44,7 +44,7 @@ def find(run: Run) -> Continuation:
 def finite(run: Run) -> CheckpointFile | None:
     """Return the most trained checkpoint of a run whose numbers are finite, as far as that can be told."""
     candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
-    return next((file for _, file in candidates if checkpoint_files.is_finite(Path(file.path))), None)
+    return next((file for _, file in candidates if checkpoint_files.is_finite(file.path)), None)
 
 
 def saved(run: Run) -> list[tuple[int, CheckpointFile]]:

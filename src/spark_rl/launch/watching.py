@@ -7,9 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_rl import checkpoints, counting, curves, dialects, events, gauges, judging, logs, registry, supervisor
+from spark_rl import (
+    checkpoint_files,
+    checkpoints,
+    counting,
+    curves,
+    dialects,
+    events,
+    gauges,
+    logs,
+    registry,
+    supervisor,
+)
 from spark_rl.intake import Intake
 from spark_rl.transcripts import Transcript
+from spark_rl.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +90,9 @@ class Attending(supervisor.Watcher):
         self.limits = limits
         self.clock = clock
         self.intake = Intake()
-        self.witness = judging.Witness()
+        self.witness = Witness()
         self.finished = False
-        self.checkpoints: tuple[CheckpointFile, ...] = ()
+        self._files: tuple[CheckpointFile, ...] = ()
         self._dialect = dialects.read(plan.library, plan.isaaclab.generation)
         self._before = logs.run_folders(Path(plan.cwd), plan.library)
         self._printed = logs.Printed()
@@ -141,8 +153,8 @@ class Attending(supervisor.Watcher):
     # --- what it prints
 
     def _read(self, lines: list[str], now: float) -> None:
-        self.witness.feed(lines)
         for line in lines:
+            self.witness.feed(line)
             event = self._dialect(line)
             if event is not None:
                 self._take(event, now)
@@ -210,14 +222,29 @@ class Attending(supervisor.Watcher):
         self._progress(replace(self.run.progress, log_dir=str(found)))
 
     def _look_at_checkpoints(self, folder: Path) -> None:
-        self.checkpoints = logs.list_run(folder, self.plan.library)
-        choice = checkpoints.latest(self.checkpoints, self.plan.library)
-        newest = choice.file if choice else None
-        if newest is None or newest.path == self.run.progress.checkpoint:
-            return
-        saved = self.saved(newest)
-        self._attempt(checkpoint=newest.path)
-        self._progress(replace(self.run.progress, checkpoint=newest.path, checkpoint_iteration=saved))
+        """Find the newest whole checkpoint; one that is still being written looks damaged, and is looked at again."""
+        self._files = logs.list_run(folder, self.plan.library)
+        numbered = [(held, file) for file in self._files if (held := self._held(file)) is not None]
+        for held, file in sorted(numbered, key=lambda pair: (pair[0], pair[1].modified), reverse=True):
+            if file.path == self.run.progress.checkpoint:
+                return
+            if checkpoint_files.is_whole(file.path):
+                self._attempt(checkpoint=file.path)
+                self._progress(replace(self.run.progress, checkpoint=file.path, checkpoint_iteration=held))
+                return
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The checkpoints that this attempt wrote, but the damaged ones."""
+        damaged = self.damaged
+        return tuple(file.path for file in self._files if file.path not in damaged)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The incomplete checkpoints that are newer than the newest whole one."""
+        newest = self.run.progress.checkpoint_iteration or -1
+        newer = [file.path for file in self._files if (self._held(file) or 0) > newest]
+        return tuple(path for path in newer if not checkpoint_files.is_whole(path))
 
     def _read_curves(self) -> None:
         """Read rewards and lengths from the event files of a library that does not print them."""
@@ -237,8 +264,8 @@ class Attending(supervisor.Watcher):
             )
         )
 
-    def saved(self, file: CheckpointFile) -> int | None:
-        """Return the iterations that a checkpoint of this attempt saves, None where that cannot be told."""
+    def _held(self, file: CheckpointFile) -> int | None:
+        """Return the iterations that a checkpoint of this attempt holds, None where that cannot be told."""
         count = checkpoints.number(file, self.plan.library)
         if count is not None:
             return counting.saved(count, self.scale)
