@@ -18,10 +18,10 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes description documents external literals names "
-        "plan profiles registrations scanning search text words"
+        "agent_configs assets catalog checkpoints checks config_classes description documents external judging "
+        "literals names plan profiles registrations scanning search signatures text witness words"
     ),
-    "catalogues host installations logs network preload projects settings supervisor",
+    "catalogues checkpoint_files host installations logs network preload projects settings supervisor",
     "completion launch prepare requests",
     "__main__ cli render tables",
 )

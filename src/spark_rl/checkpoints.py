@@ -56,6 +56,13 @@ def number(file: CheckpointFile, library: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def number_of(path: str, library: str) -> int | None:
+    """Return the same of a path, however much of it lies above the run folder."""
+    parts = path.rsplit("/", 2)
+    tails = (parts[-1], "/".join(parts[-2:]))
+    return next((int(match[1]) for tail in tails if (match := PERIODIC[library].fullmatch(tail))), None)
+
+
 def latest(files: Iterable[CheckpointFile], library: str) -> Choice | None:
     """Return the most trained checkpoint of the newest run that has any."""
     run = newest_run(files, library)
