@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 CRC_LIMIT = 256 * 2**20
-"""Files up to this many bytes are read whole to compare their CRCs: a quarter of a second. Policies take 0.1 to 50 MB."""
+"""Files up to this many bytes are read whole to compare CRCs: a quarter of a second. Policies have 0.1 to 50 MB."""
 
 _CHUNK = 2**20
 _PICKLE_LIMIT = 64 * 2**20
@@ -81,7 +81,7 @@ def _is_whole_zip(file: IO[bytes], size: int) -> bool:
 
 
 def is_finite(path: str | Path) -> bool | None:
-    """Say whether the float tensors of a torch or sb3 checkpoint hold neither NaN nor infinity, None if nobody can tell.
+    """Say whether the float tensors of a torch or sb3 checkpoint are free of NaN and infinity, None if unknown.
 
     The pickle inside is read as text of instructions, none of which is carried out, to learn which bytes are floats;
     those are looked at in pieces of 1 MiB. A storage counts whole, also where a tensor shows a part of it.

@@ -1,0 +1,152 @@
+"""What is worth keeping of a run's output, and the tracebacks in it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spark_rl.signatures import HEADER, find, may_tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spark_rl.signatures import Signature
+
+TAIL = 40
+"""Lines kept of the end."""
+
+LONGEST = 2000
+"""Characters kept of a line."""
+
+_BLOCK, _BLOCKS, _OF_EACH = 60, 6, 3
+_PREFIX = re.compile(r"^(?:\x1b\[[0-9;]*m|\[(?:rank|default)?\d+\]:? ?|.*?\[py stderr\]: ?)+")
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """An exception that ended a traceback: the place of its line in the output, the line, and where it was raised.
+
+    ``frames`` are the source files of the traceback, innermost last. ``chained`` says that it arose from the one
+    before it.
+    """
+
+    index: int
+    line: str
+    frames: tuple[str, ...] = ()
+    chained: bool = False
+
+
+class Witness:
+    """Keeps of an endless output what a judgement needs, in bounded memory.
+
+    That are the first tracebacks whole (up to 60 lines each), the first lines that show each known failure, and the
+    last :data:`TAIL` lines, all cut to :data:`LONGEST` characters.
+    """
+
+    __slots__ = ("_blocks", "_count", "_kept", "_open", "_seen", "_tail")
+
+    def __init__(self) -> None:
+        self._tail: deque[str] = deque(maxlen=TAIL)
+        self._kept: dict[int, str] = {}
+        self._seen: Counter[Signature] = Counter()
+        self._count = 0
+        self._open = 0
+        self._blocks = 0
+
+    def feed(self, line: str) -> None:
+        """Take the next line, without its line end."""
+        self._tail.append(line)
+        self._count += 1
+        if self._open:
+            self._open -= 1
+            self._keep(line)
+        if may_tell(line):
+            self._look(line)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the lines kept, in the order in which they came."""
+        first = self._count - len(self._tail)
+        earlier = [line for index, line in sorted(self._kept.items()) if index < first]
+        return (*earlier, *(line[:LONGEST] for line in self._tail))
+
+    def _keep(self, line: str) -> None:
+        self._kept[self._count - 1] = line[:LONGEST]
+
+    def _look(self, line: str) -> None:
+        if HEADER in line and self._blocks < _BLOCKS:
+            self._blocks += 1
+            self._open = _BLOCK
+            self._keep(line)
+            return
+        signature = find(line)
+        if signature is not None and self._seen[signature] < _OF_EACH:
+            self._seen[signature] += 1
+            self._keep(line)
+
+
+def excerpt(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return what a :class:`Witness` keeps of ``lines``."""
+    witness = Witness()
+    for line in lines:
+        witness.feed(line)
+    return witness.lines()
+
+
+def plain(line: str) -> str:
+    """Return a line without colours and without what torchrun, torch and Kit put before a rank's or Python's own."""
+    return _PREFIX.sub("", line).rstrip()
+
+
+def raised(lines: Iterable[str]) -> tuple[Raised, ...]:
+    """Return the exceptions of all tracebacks, in order of their lines.
+
+    What Python ignores ("Exception ignored in") counts for nothing. Lines of several ranks that were printed into
+    each other are told apart by their prefix.
+    """
+    readers: dict[str, _Reader] = {}
+    found: list[Raised] = []
+    for index, line in enumerate(lines):
+        text = plain(line)
+        prefix = line[: len(line) - len(text)].strip() if line.rstrip().endswith(text) else ""
+        exception = readers.setdefault(prefix, _Reader()).read(index, text)
+        if exception is not None:
+            found.append(exception)
+    return tuple(found)
+
+
+class _Reader:
+    """Follows the tracebacks of one rank line by line."""
+
+    def __init__(self) -> None:
+        self._inside = False
+        self._indent = 0
+        self._frames: list[str] = []
+        self._ignored = False
+        self._chained = False
+
+    def read(self, index: int, text: str) -> Raised | None:
+        if HEADER in text:
+            self._inside, self._frames = True, []
+            self._indent = len(text) - len(text.lstrip())
+            return None
+        if not self._inside:
+            self._ignored = (self._ignored and not text) or text.startswith("Exception ignored in")
+            self._chained = (
+                (self._chained and not text) or "the above exception" in text or "The above exception" in text
+            )
+            return None
+        return self._within(index, text)
+
+    def _within(self, index: int, text: str) -> Raised | None:
+        bare = text.lstrip()
+        if bare.startswith('File "'):
+            self._frames.append(bare[6:].partition('"')[0])
+        if len(text) - len(bare) > self._indent or not _EXCEPTION.match(bare):
+            return None
+        self._inside = False
+        ignored, chained = self._ignored, self._chained
+        self._ignored = self._chained = False
+        return None if ignored else Raised(index=index, line=bare, frames=tuple(self._frames), chained=chained)
