@@ -36,6 +36,7 @@ _SIGNALS = dict(
 _CRASHES = frozenset(("SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"))
 _LAUNCHERS = ("ChildFailedError", "CalledProcessError", "SignalException", "KeyboardInterrupt")
 _LIBRARY_FOLDERS = ("/rsl_rl/", "/rl_games/", "/skrl/", "/stable_baselines3/")
+_TRAIN = "train one: spark-rl train, or name a file: --checkpoint PATH"
 _FEWER, _AGAIN = "use fewer environments (--num-envs)", "resume it from its last checkpoint: spark-rl runs resume"
 
 
@@ -114,7 +115,7 @@ def judge(evidence: Evidence) -> Verdict:
     """
     done = is_trained(evidence) if evidence.action == "train" else _is_played(evidence)
     if done and evidence.video and not evidence.videos and evidence.stopped_by is None:
-        return _failed(evidence, "no video was written")
+        return _unfilmed(evidence)
     if done:
         return Verdict(state="succeeded", message=_done(evidence))
     if evidence.stopped_by is not None:
@@ -198,8 +199,6 @@ def _done(evidence: Evidence) -> str:
 def _shortfall(evidence: Evidence) -> str:
     """Return what is missing of what was asked for, and how the child ended."""
     ending = ending_of(evidence.exit_status)
-    if evidence.published is False:
-        return "there is no published checkpoint of this task, or it could not be downloaded"
     if evidence.action == "play" and evidence.steps is not None:
         done = f"only {evidence.played or 0} of {evidence.steps} steps were played"
         return f"{done}: the script {ending}" if evidence.exit_status else done
@@ -225,6 +224,14 @@ def _where(evidence: Evidence) -> str:
     if evidence.max_iterations is None:
         return f" after {evidence.iteration} iterations"
     return f" after {evidence.iteration} of {evidence.max_iterations} iterations"
+
+
+def _unfilmed(evidence: Evidence) -> Verdict:
+    message, reason = "no video was written", _explanation(evidence, CAUSE)
+    if reason is None:
+        return Verdict(state="failed", failure="unknown", message=message)
+    line = _cut(reason.line or "")
+    return Verdict(state="failed", failure=reason.failure, message=f"{message}: {line}", hint=reason.hint, line=line)
 
 
 def _failed(evidence: Evidence, shortfall: str) -> Verdict:
@@ -262,13 +269,20 @@ def _explanation(evidence: Evidence, *ranks: int) -> _Finding | None:
 
 def _explanations(evidence: Evidence) -> tuple[_Finding, ...]:
     """Return what the output explains, in no order: known lines, and the exceptions that no table knows."""
-    exceptions = tuple(one for one in raised(evidence.output) if not any(name in one.line for name in _LAUNCHERS))
+    everything = raised(evidence.output)
+    exceptions = tuple(one for one in everything if not any(name in one.line for name in _LAUNCHERS))
     known = [
         _known(signature, index, plain(line), evidence)
         for index, line in enumerate(evidence.output)
-        if (signature := signatures.find(line)) is not None
+        if (signature := signatures.find(line)) is not None and not _is_source(index, plain(line), everything)
     ]
     return (*known, *_unknown(exceptions, frozenset(finding.index for finding in known)))
+
+
+def _is_source(index: int, line: str, exceptions: tuple[Raised, ...]) -> bool:
+    """Say whether a line is source text that a traceback shows; an assertion's is all that tells its meaning."""
+    shown = line.startswith(" ") and not line.lstrip().startswith("assert")
+    return shown and any(one.first < index < one.index for one in exceptions)
 
 
 def _known(signature: Signature, index: int, line: str, evidence: Evidence) -> _Finding:
@@ -307,6 +321,10 @@ def _of_exception(one: Raised) -> _Finding:
 
 
 def _of_supervision(evidence: Evidence) -> tuple[_Finding, ...]:
+    """Return what the supervisor knows besides the output."""
+    if evidence.published is False:
+        what = "there is no published checkpoint of this task, or it could not be downloaded"
+        return (_Finding(rank=CAUSE + 0.5, index=0, failure="missing-asset", what=what, hint=_TRAIN),)
     if evidence.ended_by == "memory":
         what = "it was ended before the machine's memory was full"
         return (_Finding(rank=-1, index=0, failure="out-of-memory", what=what, hint=_FEWER),)

@@ -29,12 +29,13 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 class Raised:
     """An exception that ended a traceback: the place of its line in the output, the line, and where it was raised.
 
-    ``frames`` are the source files of the traceback, innermost last. ``chained`` says that it arose from the one
+    ``first`` is the place of the traceback's own first line, ``frames`` are the source files of the traceback, innermost last. ``chained`` says that it arose from the one
     before it.
     """
 
     index: int
     line: str
+    first: int = 0
     frames: tuple[str, ...] = ()
     chained: bool = False
 
@@ -58,6 +59,8 @@ class Witness:
 
     def feed(self, line: str) -> None:
         """Take the next line, without its line end."""
+        if len(line) > LONGEST:
+            line = line[:LONGEST]
         self._tail.append(line)
         self._count += 1
         if self._open:
@@ -70,10 +73,10 @@ class Witness:
         """Return the lines kept, in the order in which they came."""
         first = self._count - len(self._tail)
         earlier = [line for index, line in sorted(self._kept.items()) if index < first]
-        return (*earlier, *(line[:LONGEST] for line in self._tail))
+        return (*earlier, *self._tail)
 
     def _keep(self, line: str) -> None:
-        self._kept[self._count - 1] = line[:LONGEST]
+        self._kept[self._count - 1] = line
 
     def _look(self, line: str) -> None:
         if HEADER in line and self._blocks < _BLOCKS:
@@ -121,32 +124,30 @@ class _Reader:
     """Follows the tracebacks of one rank line by line."""
 
     def __init__(self) -> None:
-        self._inside = False
+        self._first: int | None = None
         self._indent = 0
         self._frames: list[str] = []
-        self._ignored = False
-        self._chained = False
+        self._lead = ""
 
     def read(self, index: int, text: str) -> Raised | None:
+        """Return the exception that this line ends a traceback with."""
         if HEADER in text:
-            self._inside, self._frames = True, []
+            self._first, self._frames = index, []
             self._indent = len(text) - len(text.lstrip())
-            return None
-        if not self._inside:
-            self._ignored = (self._ignored and not text) or text.startswith("Exception ignored in")
-            self._chained = (
-                (self._chained and not text) or "the above exception" in text or "The above exception" in text
-            )
-            return None
-        return self._within(index, text)
+        elif self._first is not None:
+            return self._within(index, self._first, text)
+        elif text:
+            self._lead = text
+        return None
 
-    def _within(self, index: int, text: str) -> Raised | None:
+    def _within(self, index: int, first: int, text: str) -> Raised | None:
         bare = text.lstrip()
         if bare.startswith('File "'):
             self._frames.append(bare[6:].partition('"')[0])
         if len(text) - len(bare) > self._indent or not _EXCEPTION.match(bare):
             return None
-        self._inside = False
-        ignored, chained = self._ignored, self._chained
-        self._ignored = self._chained = False
-        return None if ignored else Raised(index=index, line=bare, frames=tuple(self._frames), chained=chained)
+        lead, self._first, self._lead = self._lead, None, ""
+        if lead.startswith("Exception ignored in"):
+            return None
+        chained = "the above exception" in lead.lower()
+        return Raised(index=index, line=bare, first=first, frames=tuple(self._frames), chained=chained)
