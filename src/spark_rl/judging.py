@@ -103,6 +103,7 @@ class _Finding:
     what: str
     hint: str | None = None
     line: str | None = None
+    guess: str | None = None
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -243,7 +244,7 @@ def _failed(evidence: Evidence, shortfall: str) -> Verdict:
     return Verdict(
         state="failed",
         failure=reason.failure,
-        message=f"{message}: {line}" if line else message,
+        message=": ".join(filter(None, (message, line, reason.guess))),
         hint=reason.hint,
         line=line,
     )
@@ -340,13 +341,12 @@ def _of_exit(evidence: Evidence) -> tuple[_Finding, ...]:
     name = signal_name(evidence.exit_status)
     if name is None or name in evidence.sent:
         return ()
-    what = f"the {evidence.action} script {ending_of(evidence.exit_status)}"
     if name == "SIGKILL":
-        what = f"{what}: is the machine out of memory?"
-        return (_Finding(rank=KILLED, index=10**9, failure="out-of-memory", what=what, hint=_FEWER),)
+        guess = "is the machine out of memory?"
+        return (_Finding(rank=KILLED, index=0, failure="out-of-memory", what="", hint=_FEWER, guess=guess),)
     if name in _CRASHES:
-        return (_Finding(rank=FALLOUT + 0.5, index=0, failure="native-crash", what=what, hint=_AGAIN),)
-    return (_Finding(rank=FALLOUT + 0.5, index=0, failure="unknown", what=what),)
+        return (_Finding(rank=FALLOUT + 0.5, index=0, failure="native-crash", what="", hint=_AGAIN),)
+    return (_Finding(rank=FALLOUT + 0.5, index=0, failure="unknown", what=""),)
 
 
 _BUFFERS = {

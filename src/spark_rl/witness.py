@@ -21,7 +21,9 @@ LONGEST = 2000
 """Characters kept of a line."""
 
 _BLOCK, _BLOCKS, _OF_EACH = 60, 6, 3
-_PREFIX = re.compile(r"^(?:\x1b\[[0-9;]*m|\[(?:rank|default)?\d+\]:? ?|.*?\[py stderr\]: ?)+")
+_PREFIX = re.compile(r"^(?:\[(?:rank|default)?\d+\]:? ?|.*?\[py stderr\]: ?)+")
+_RANK = re.compile(r"\[(?:rank|default)?\d+\]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 
 
@@ -29,8 +31,8 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 class Raised:
     """An exception that ended a traceback: the place of its line in the output, the line, and where it was raised.
 
-    ``first`` is the place of the traceback's own first line, ``frames`` are the source files of the traceback, innermost last. ``chained`` says that it arose from the one
-    before it.
+    ``first`` is the place of the traceback's own first line, ``frames`` are its source files, innermost last.
+    ``chained`` says that it arose from the one before it.
     """
 
     index: int
@@ -100,21 +102,21 @@ def excerpt(lines: Iterable[str]) -> tuple[str, ...]:
 
 def plain(line: str) -> str:
     """Return a line without colours and without what torchrun, torch and Kit put before a rank's or Python's own."""
-    return _PREFIX.sub("", line).rstrip()
+    return _PREFIX.sub("", _COLOUR.sub("", line)).rstrip()
 
 
 def raised(lines: Iterable[str]) -> tuple[Raised, ...]:
     """Return the exceptions of all tracebacks, in order of their lines.
 
     What Python ignores ("Exception ignored in") counts for nothing. Lines of several ranks that were printed into
-    each other are told apart by their prefix.
+    each other are told apart by their rank.
     """
     readers: dict[str, _Reader] = {}
     found: list[Raised] = []
     for index, line in enumerate(lines):
         text = plain(line)
-        prefix = line[: len(line) - len(text)].strip() if line.rstrip().endswith(text) else ""
-        exception = readers.setdefault(prefix, _Reader()).read(index, text)
+        rank = _RANK.search(line[:40])
+        exception = readers.setdefault(rank[0] if rank else "", _Reader()).read(index, text)
         if exception is not None:
             found.append(exception)
     return tuple(found)

@@ -65,8 +65,7 @@ def _memory() -> Iterator[Signature]:
         what="a buffer of PhysX is too small",
         literals=("Capacity to ", "buffer overflow detected"),
         pattern=re.compile(
-            r"(?P<buffer>\w+Capacity|collisionStackSize|Patch buffer|Contact buffer)\D*?"
-            r"(?:capacity|Capacity to|at least|overflow detected\D*)\s*(?P<size>\d+)"
+            r"(?P<buffer>[a-z]\w+Capacity|collisionStackSize|Patch buffer|Contact buffer)(?:(?!FILE).)*?\b(?P<size>\d+)"
         ),
         rank=NOISE,
     )
@@ -224,11 +223,11 @@ def _crashes() -> Iterator[Signature]:
     )
     yield Signature(
         failure="out-of-memory",
-        what="a rank was killed: is the machine out of memory?",
+        what="a rank was killed",
         rank=KILLED,
         literals=("exitcode", "Signal 9 (SIGKILL)"),
         pattern=re.compile(r"exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)"),
-        hint=_FEWER,
+        hint=f"is the machine out of memory? {_FEWER}",
     )
     yield Signature(
         failure="native-crash",
