@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,7 @@ from spark_rl import checkpoints
 from spark_rl.__main__ import run as run_cli
 from spark_rl.model import CheckpointFile
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+REAL = Path(__file__).parent / "checkpoints"
 CARTPOLE = "Isaac-Cartpole-Direct-v0"
 EXPERIMENT = {"rsl_rl": "cartpole_direct", "rl_games": "cartpole_direct", "skrl": "cartpole_direct", "sb3": CARTPOLE}
 NEWEST = "2026-03-01_00-00-00"
@@ -443,3 +442,125 @@ def test_every_glob_finds_what_the_patterns_name() -> None:
 def test_a_run_name_that_replaces_the_time_stamp_is_warned_of(library: str, warned: bool) -> None:
     plan = planned("kitless", "Isaac-Cartpole-Direct", library=library, run_name="walk")
     assert ("run-name-replaces" in codes(plan)) is warned
+
+
+def trained_run(root: Path, library: str, whole: tuple[str, ...], cut: tuple[str, ...] = (), run: str = NEWEST) -> Path:
+    """Make a run folder with files of torch that are whole, and some that are cut in half."""
+    folder = root / "logs" / library / EXPERIMENT[library] / (f"{run}_ppo_torch" if library == "skrl" else run)
+    content = (REAL / "finite.pt").read_bytes()
+    for index, name in enumerate((*whole, *cut)):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if name in whole else content[: len(content) // 2])
+        os.utime(path, (1000 + index, 1000 + index))
+    return folder
+
+
+def decided(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit code and the document of a dry run on a checkout at ``root``."""
+    code = run_cli([*words, "--task", CARTPOLE, "--isaaclab", str(root), "--dry-run", "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("library", "asked", "whole", "cut", "note"),
+    [
+        (
+            "rsl_rl",
+            "latest",
+            ("model_0.pt", "model_100.pt"),
+            ("model_150.pt",),
+            "model_150.pt is incomplete: model_100.pt",
+        ),
+        (
+            *("rsl_rl", "latest", ("model_100.pt",), ("model_140.pt", "model_150.pt")),
+            "model_150.pt and model_140.pt are incomplete: model_100.pt",
+        ),
+        ("rsl_rl", "best", ("model_100.pt",), ("model_150.pt",), "model_150.pt is incomplete: model_100.pt"),
+        (
+            *("rl_games", "best", ("nn/last_c_ep_50_rew_9.5.pth",), ("nn/cartpole.pth",)),
+            "nn/cartpole.pth is incomplete: nn/last_c_ep_50_rew_9.5.pth",
+        ),
+        (
+            *("skrl", "latest", ("checkpoints/agent_32.pt",), ("checkpoints/agent_64.pt",)),
+            "checkpoints/agent_64.pt is incomplete: checkpoints/agent_32.pt",
+        ),
+        ("sb3", "latest", ("model_1000_steps.zip",), ("model.zip",), "model.zip is incomplete: model_1000_steps.zip"),
+    ],
+)
+def test_an_incomplete_checkpoint_is_passed_over_and_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    library: str,
+    asked: str,
+    whole: tuple[str, ...],
+    cut: tuple[str, ...],
+    note: str,
+) -> None:
+    root = stand_in.checkout(tmp_path / "lab", "2.3.2")
+    folder = trained_run(root, library, whole, cut)
+    code, plan = decided(root, capsys, "play", "--library", library, "--checkpoint", asked)
+    assert code == 0
+    assert plan["argv"][plan["argv"].index("--checkpoint") + 1] == str(folder / whole[-1])
+    assert note in plan["reasons"]["checkpoint"]
+    (finding,) = [one for one in plan["findings"] if one["code"] == "checkpoint-incomplete"]
+    assert (finding["level"], finding["message"]) == ("warning", f"{note} is used")
+
+
+def test_training_goes_on_from_the_newest_whole_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = stand_in.checkout(tmp_path / "lab", "2.3.2")
+    trained_run(root, "rsl_rl", ("model_100.pt",), ("model_150.pt",))
+    for asked in (("--resume",), ("--checkpoint", "latest"), ("--resume", "--load-run", NEWEST)):
+        code, plan = decided(root, capsys, "train", "--library", "rsl_rl", *asked)
+        assert code == 0
+        assert r"^model_100\.pt$" in plan["argv"]
+
+
+def test_a_run_without_a_whole_checkpoint_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = stand_in.checkout(tmp_path / "lab", "2.3.2")
+    older = trained_run(root, "rsl_rl", ("model_5.pt",), run="2026-01-01_00-00-00")
+    os.utime(older / "model_5.pt", (1, 1))
+    trained_run(root, "rsl_rl", (), ("model_0.pt",))
+    code, plan = decided(root, capsys, "play", "--library", "rsl_rl")
+    assert code == 0
+    assert str(older / "model_5.pt") in plan["argv"]
+    assert f"{NEWEST}/model_0.pt is incomplete: 2026-01-01_00-00-00/model_5.pt is used" in plan["reasons"]["checkpoint"]
+
+
+def test_no_whole_checkpoint_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = stand_in.checkout(tmp_path / "lab", "2.3.2")
+    trained_run(root, "rsl_rl", (), ("model_0.pt",))
+    code, document = decided(root, capsys, "train", "--library", "rsl_rl", "--resume")
+    assert (code, document["schema"]) == (2, "spark-rl/error/1")
+    assert document["error"]["message"].startswith(f"no complete checkpoint of {CARTPOLE}")
+
+
+@pytest.mark.parametrize("action", ["train", "play"])
+@pytest.mark.parametrize("whole", [("model_50.pt", "model_100.pt"), ()])
+@pytest.mark.parametrize("named", ["model_150.pt", "my policy.pt", "."])
+def test_an_incomplete_file_that_was_named_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str, whole: tuple[str, ...], named: str
+) -> None:
+    root = stand_in.checkout(tmp_path / "lab", "2.3.2")
+    cut = ("model_150.pt",) if named == "." else (named,)
+    folder = trained_run(root, "rsl_rl", () if named == "." else whole, cut)
+    code, document = decided(root, capsys, action, "--library", "rsl_rl", "--checkpoint", str(folder / named))
+    assert (code, document["error"]["code"]) == (2, 2)
+    assert document["error"]["message"] == f"the checkpoint {folder / cut[0]} is incomplete"
+    next_one = f"this one is whole: --checkpoint {folder / 'model_100.pt'}"
+    expected = next_one if whole and named != "." else "its run folder holds no whole one"
+    assert document["error"]["hint"] == expected
+
+
+def test_as_few_files_as_will_do_are_looked_into() -> None:
+    asked: list[str] = []
+    files = run_of("rsl_rl", NEWEST, "model_0.pt", "model_50.pt", "model_100.pt", "model_150.pt")
+
+    def whole(one: CheckpointFile) -> bool:
+        asked.append(one.name)
+        return one.name != "model_150.pt"
+
+    choice = checkpoints.latest(files, "rsl_rl", whole)
+    assert choice is not None
+    assert choice.file.name == "model_100.pt"
+    assert asked == ["model_150.pt", "model_100.pt"]

@@ -142,11 +142,11 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "exitcode  : -11 (pid: 4242)",
     ),
     "nccl": (
-        "torch.distributed.DistBackendError: NCCL error in: /pytorch/ProcessGroupNCCL.cpp:3356, unhandled cuda error",
+        "torch.distributed.DistBackendError: NCCL error in: /p/ProcessGroupNCCL.cpp:3356, unhandled cuda error",
         "ncclUnhandledCudaError: Call to CUDA function failed.",
         "[rank0]:[E102 ProcessGroupNCCL.cpp:633] [Rank 0] Watchdog caught collective operation timeout: WorkNCCL(",
         "terminate called after throwing an instance of 'c10::DistBackendError'",
-        "torch.distributed.elastic.rendezvous.api.RendezvousConnectionError: The connection to the C10d store has failed",
+        "torch.distributed.elastic.rendezvous.api.RendezvousConnectionError: The connection to the C10d store failed",
         "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 1/2 clients joined.",
         "torch.distributed.DistNetworkError: The client socket has timed out after 600000ms while trying to connect",
         (

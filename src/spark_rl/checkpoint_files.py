@@ -75,7 +75,10 @@ def _last_byte(file: IO[bytes]) -> bytes:
 def _is_whole_zip(file: IO[bytes], size: int) -> bool:
     with ZipFile(file) as archive:
         entries = archive.infolist()
-        if not entries or any(entry.header_offset + entry.compress_size > size for entry in entries):
+        # A file that is cut behind a zip inside it (sb3 holds some) looks like that one with other bytes before it.
+        if min((entry.header_offset for entry in entries), default=-1) != 0:
+            return False
+        if any(entry.header_offset + entry.compress_size > size for entry in entries):
             return False
         return size > CRC_LIMIT or archive.testzip() is None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from spark_rl.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from spark_rl.model import CheckpointFile
 
@@ -44,10 +45,19 @@ _SKRL_RUN = re.compile(r"_(amp|ppo|ippo|mappo)_(?:torch|jax)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The chosen checkpoint and, in one line, anything about the choice that the user should know."""
+    """The chosen checkpoint and, in one line, anything about the choice that the user should know.
+
+    ``passed_over`` says in one line which more trained checkpoints are incomplete, None where there are none.
+    """
 
     file: CheckpointFile
     note: str | None = None
+    passed_over: str | None = None
+
+
+def everything(_file: CheckpointFile) -> bool:
+    """Take every checkpoint for a whole one."""
+    return True
 
 
 def number(file: CheckpointFile, library: str) -> int | None:
@@ -63,24 +73,62 @@ def number_of(path: str, library: str) -> int | None:
     return next((int(match[1]) for tail in tails if (match := PERIODIC[library].fullmatch(tail))), None)
 
 
-def latest(files: Iterable[CheckpointFile], library: str) -> Choice | None:
-    """Return the most trained checkpoint of the newest run that has any."""
-    run = newest_run(files, library)
-    return Choice(file=max(run, key=lambda file: _progress(file, library))) if run else None
+def latest(
+    files: Iterable[CheckpointFile], library: str, whole: Callable[[CheckpointFile], bool] = everything
+) -> Choice | None:
+    """Return the most trained checkpoint of the newest run that has any.
+
+    ``whole`` is asked from that one down until it says yes; a run without a whole checkpoint does not count.
+    """
+    return _first_whole((file for run in _runs(files, library) for file in _most_trained(run, library)), whole)
 
 
-def best(files: Iterable[CheckpointFile], library: str) -> Choice | None:
-    """Return the checkpoint with the best reward of the newest run, the most trained one where none is kept."""
-    run = newest_run(files, library)
-    if not run:
+def best(
+    files: Iterable[CheckpointFile], library: str, whole: Callable[[CheckpointFile], bool] = everything
+) -> Choice | None:
+    """Return the checkpoint with the best reward of the newest run, the most trained one where none is kept.
+
+    ``whole`` is asked as in :func:`latest`.
+    """
+    files = tuple(files)
+    kept = [file for file in newest_run(files, library) if library in BEST and BEST[library].fullmatch(file.name)]
+    if not kept:
+        note = f"{library} kept no best checkpoint in this run: its latest one is used"
+        choice = latest(files, library, whole)
+        return replace(choice, note=note) if choice else None
+    kept.sort(key=lambda file: file.modified, reverse=True)
+    others = (file for run in _runs(files, library) for file in _most_trained(run, library) if file not in kept)
+    return _first_whole(chain(kept, others), whole)
+
+
+def _first_whole(files: Iterable[CheckpointFile], whole: Callable[[CheckpointFile], bool]) -> Choice | None:
+    damaged: list[CheckpointFile] = []
+    for file in files:
+        if whole(file):
+            return Choice(file=file, passed_over=_passed_over(damaged, file))
+        damaged.append(file)
+    return None
+
+
+def _passed_over(damaged: list[CheckpointFile], used: CheckpointFile) -> str | None:
+    if not damaged:
         return None
-    kept = [file for file in run if library in BEST and BEST[library].fullmatch(file.name)]
-    if kept:
-        return Choice(file=max(kept, key=lambda file: file.modified))
-    return Choice(
-        file=max(run, key=lambda file: _progress(file, library)),
-        note=f"{library} kept no best checkpoint in this run: its latest one is used",
-    )
+    names = [file.name if file.run == used.run else f"{file.run}/{file.name}" for file in damaged]
+    are = "is" if len(names) == 1 else "are"
+    place = used.name if damaged[0].run == used.run else f"{used.run}/{used.name}"
+    return f"{' and '.join(names)} {are} incomplete: {place} is used"
+
+
+def _runs(files: Iterable[CheckpointFile], library: str) -> Iterator[tuple[CheckpointFile, ...]]:
+    """Yield the checkpoints of each run, the run that wrote last first."""
+    left = tuple(files)
+    while run := newest_run(left, library):
+        yield run
+        left = tuple(file for file in left if (file.experiment, file.run) != (run[0].experiment, run[0].run))
+
+
+def _most_trained(run: tuple[CheckpointFile, ...], library: str) -> list[CheckpointFile]:
+    return sorted(run, key=lambda file: _progress(file, library), reverse=True)
 
 
 def newest_run(files: Iterable[CheckpointFile], library: str) -> tuple[CheckpointFile, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_rl import assets, catalogues, checks, external, host, installations, names, preload, projects, settings
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
-from spark_rl.plan.policy import REMOTE, run_folder, wanted
+from spark_rl.plan.policy import REMOTE, choose, run_folder, wanted
 
 if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
@@ -88,7 +88,9 @@ def decide(request: Request, facts: Facts) -> Plan:
         RequestError: The request is wrong for this installation and machine.
     """
     request, target = resolve(request, facts)
-    return plan(request, facts, target, _checkpoints(request, facts, target))
+    files = _checkpoints(request, facts, target)
+    damaged = _damaged(Context(request=request, facts=facts, target=target, checkpoints=files)) if files else ()
+    return plan(request, facts, target, files, damaged)
 
 
 def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:
@@ -101,6 +103,42 @@ def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[Checkp
     if name in ("latest", "best") or request.load_run is not None:
         return logs.list_checkpoints(Path(run_folder(context)), target.library)
     return logs.named_checkpoint(Path(request.cwd, Path(name).expanduser()), target.library)
+
+
+def _damaged(context: Context) -> tuple[str, ...]:
+    """Return the paths of the checkpoints that would be chosen were they not incomplete.
+
+    Raises:
+        RequestError: It is what was named, a file or a run folder.
+    """
+    from spark_rl import checkpoint_files
+
+    looked: dict[str, bool] = {}
+
+    def whole(file: CheckpointFile) -> bool:
+        if file.path not in looked:
+            looked[file.path] = checkpoint_files.is_whole(file.path)
+        return looked[file.path]
+
+    if choose(context, whole) is None and looked and _is_named(context):
+        asked = next(file for file in context.checkpoints if file.path in looked)
+        raise _refusal(asked, context.target.library)
+    return tuple(path for path, complete in looked.items() if not complete)
+
+
+def _is_named(context: Context) -> bool:
+    return wanted(context) not in ("latest", "best") and context.request.load_run is None
+
+
+def _refusal(file: CheckpointFile, library: str) -> RequestError:
+    """Return the refusal of a file that is incomplete; the most trained whole one of its run is named."""
+    from spark_rl import checkpoint_files, checkpoints, logs
+
+    run = Path(file.path.removesuffix(f"/{file.name}"))
+    others = (other for other in logs.list_run(run, library) if other.path != file.path)
+    choice = checkpoints.latest(others, library, lambda other: checkpoint_files.is_whole(other.path))
+    hint = f"this one is whole: --checkpoint {choice.file.path}" if choice else "its run folder holds no whole one"
+    return RequestError(f"the checkpoint {file.path} is incomplete", hint)
 
 
 def tasks(place: Place) -> Catalog:

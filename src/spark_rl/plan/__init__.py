@@ -83,13 +83,23 @@ def resolve(request: Request, facts: Facts) -> tuple[Request, Target]:
     )
 
 
-def plan(request: Request, facts: Facts, target: Target, checkpoints: Iterable[CheckpointFile] = ()) -> Plan:
+def plan(
+    request: Request,
+    facts: Facts,
+    target: Target,
+    checkpoints: Iterable[CheckpointFile] = (),
+    damaged: Iterable[str] = (),
+) -> Plan:
     """Return the exact command, environment and folder for a resolved request.
+
+    ``checkpoints`` are the files that may be meant, ``damaged`` the paths of those that :func:`policy.choose` found
+    incomplete.
 
     Raises:
         RequestError: A rule of the version, the library or the machine forbids it.
     """
-    context = Context(request=request, facts=facts, target=target, checkpoints=tuple(checkpoints))
+    files, incomplete = tuple(checkpoints), tuple(damaged)
+    context = Context(request=request, facts=facts, target=target, checkpoints=files, damaged=incomplete)
     part = join(rule(context) for rule in RULES)
     words = (
         *("--task", names.spelled(target.task)),

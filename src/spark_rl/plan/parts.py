@@ -70,12 +70,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A request with its target and facts; ``checkpoints`` are the files on disk that may be meant."""
+    """A request with its target and facts; ``checkpoints`` are the files on disk that may be meant.
+
+    ``damaged`` are the paths of those that were found to be incomplete; none of them is chosen.
+    """
 
     request: Request
     facts: Facts
     target: Target
     checkpoints: tuple[CheckpointFile, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     @property
     def old(self) -> bool:

@@ -10,6 +10,8 @@ from spark_rl.model import Finding
 from spark_rl.plan.parts import NOTHING, Part, because, join
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spark_rl.checkpoints import Choice
     from spark_rl.model import CheckpointFile
     from spark_rl.plan.parts import Context
@@ -43,38 +45,52 @@ def checkpoint(context: Context) -> Part:
         return _pretrained(context)
     if name.startswith(REMOTE):
         return _remote(context, name)
-    choice = _choose(context, name)
+    choice = choose(context, lambda file: file.path not in context.damaged)
     if choice is None:
         return _missing(context, name)
-    note = f" ({choice.note})" if choice.note else ""
+    notes = "; ".join(filter(None, (choice.note, choice.passed_over)))
     return join(
         (
             Part(words=_hand_over(context, choice.file)),
-            Part(reasons=because("checkpoint", f"{name}: {choice.file.path}{note}")),
+            Part(reasons=because("checkpoint", f"{name}: {choice.file.path}{f' ({notes})' if notes else ''}")),
+            _incomplete(choice),
             _resume_truth(context),
         )
     )
 
 
-def _choose(context: Context, name: str) -> Choice | None:
+def choose(context: Context, whole: Callable[[CheckpointFile], bool]) -> Choice | None:
+    """Return the checkpoint on disk that the request means; ``whole`` is asked of as few files as will do."""
     from spark_rl import checkpoints
 
+    name = wanted(context)
+    if name is None or name == "pretrained" or name.startswith(REMOTE):
+        return None
     files, library = context.checkpoints, context.target.library
     load_run = context.request.load_run
     if load_run is not None:
         pattern = name if name not in ("latest", "best") else r".*"
-        return checkpoints.latest(checkpoints.matching(_mine(context), run=load_run, name=pattern), library)
+        return checkpoints.latest(checkpoints.matching(_mine(context), run=load_run, name=pattern), library, whole)
     if name in ("latest", "best"):
         pick = checkpoints.latest if name == "latest" else checkpoints.best
-        return pick(_mine(context), library)
-    return checkpoints.latest(files, library) or _any(files)
+        return pick(_mine(context), library, whole)
+    return checkpoints.latest(files, library, whole) or _any(files, whole)
 
 
-def _any(files: tuple[CheckpointFile, ...]) -> Choice | None:
+def _any(files: tuple[CheckpointFile, ...], whole: Callable[[CheckpointFile], bool]) -> Choice | None:
     """Return the one file that was named, whatever its name."""
     from spark_rl import checkpoints
 
-    return checkpoints.Choice(file=files[0]) if files else None
+    return next((checkpoints.Choice(file=file) for file in files if whole(file)), None)
+
+
+def _incomplete(choice: Choice) -> Part:
+    if choice.passed_over is None:
+        return NOTHING
+    hint = "a run was ended while it saved, or is saving now"
+    return Part(
+        findings=(Finding(code="checkpoint-incomplete", level="warning", message=choice.passed_over, hint=hint),)
+    )
 
 
 def _mine(context: Context) -> tuple[CheckpointFile, ...]:
@@ -108,7 +124,8 @@ def _missing(context: Context, name: str) -> Part:
     """Report a checkpoint that is not there: an error when it was asked for, a finding when play looked by itself."""
     target = context.target
     where = f"logs/{target.library}/{experiment(context) or '*'} below {run_folder(context)}"
-    message = f"no checkpoint of {target.task.task.id} with {target.library} was found in {where}"
+    whole = "complete checkpoint" if context.damaged else "checkpoint"
+    message = f"no {whole} of {target.task.task.id} with {target.library} was found in {where}"
     trained = target.task.task.train_id or target.task.task.id
     hint = f"train one first: spark-rl train --task {trained} --library {target.library}"
     if context.request.checkpoint is not None or context.request.action == "train":
