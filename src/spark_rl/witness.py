@@ -20,7 +20,7 @@ TAIL = 40
 LONGEST = 2000
 """Characters kept of a line."""
 
-_BLOCK, _BLOCKS, _OF_EACH = 60, 6, 3
+_BLOCK, _DEEPEST, _BLOCKS, _OF_EACH = 60, 2000, 6, 3
 _PREFIX = re.compile(r"^(?:\[(?:rank|default)?\d+\]:? ?|.*?\[py stderr\]: ?)+")
 _RANK = re.compile(r"\[(?:rank|default)?\d+\]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -45,8 +45,8 @@ class Raised:
 class Witness:
     """Keeps of an endless output what a judgement needs, in bounded memory.
 
-    That are the first tracebacks whole (up to 60 lines each), the first lines that show each known failure, and the
-    last :data:`TAIL` lines, all cut to :data:`LONGEST` characters.
+    That are the first tracebacks (60 lines of each, and how they end), the first lines that show each known failure,
+    and the last :data:`TAIL` lines, all cut to :data:`LONGEST` characters.
     """
 
     __slots__ = ("_blocks", "_count", "_kept", "_open", "_seen", "_tail")
@@ -66,8 +66,7 @@ class Witness:
         self._tail.append(line)
         self._count += 1
         if self._open:
-            self._open -= 1
-            self._keep(line)
+            self._follow(line)
         if may_tell(line):
             self._look(line)
 
@@ -77,13 +76,22 @@ class Witness:
         earlier = [line for index, line in sorted(self._kept.items()) if index < first]
         return (*earlier, *self._tail)
 
+    def _follow(self, line: str) -> None:
+        """Keep a line after a traceback's first: all of them for a while, then its end alone."""
+        self._open -= 1
+        if self._open < _DEEPEST:
+            if plain(line).startswith(" "):
+                return
+            self._open = 0
+        self._keep(line)
+
     def _keep(self, line: str) -> None:
         self._kept[self._count - 1] = line
 
     def _look(self, line: str) -> None:
         if HEADER in line and self._blocks < _BLOCKS:
             self._blocks += 1
-            self._open = _BLOCK
+            self._open = _BLOCK + _DEEPEST
             self._keep(line)
             return
         signature = find(line)
