@@ -95,9 +95,12 @@ def test_what_reached_its_end_and_kept_it_succeeded(library: str, how: dict[str,
         ("rl_games", {"iteration": None}, "succeeded"),
         ("rl_games", {"checkpoint_iteration": 149}, "failed"),
         ("sb3", {"checkpoints": ("/r/model_1000_steps.zip",)}, "failed"),
-        ("sb3", {"iteration": 149}, "failed"),
-        ("sb3", {"iteration": None}, "failed"),
-        ("skrl", {"iteration": 149}, "failed"),
+        ("sb3", {"iteration": 149, "checkpoint_iteration": 149}, "failed"),
+        ("sb3", {"iteration": None, "checkpoint_iteration": None}, "failed"),
+        ("sb3", {"iteration": None}, "succeeded"),
+        ("rl_games", {"checkpoint_iteration": 151, "iteration": 151}, "succeeded"),
+        ("skrl", {"iteration": 149, "checkpoint_iteration": 149}, "failed"),
+        ("skrl", {"iteration": None}, "succeeded"),
         ("skrl", {"checkpoint_iteration": 135}, "succeeded"),
         ("skrl", {"checkpoint_iteration": 134, "horizon": None}, "failed"),
         ("skrl", {"checkpoint_iteration": 135, "horizon": None}, "succeeded"),
@@ -169,7 +172,7 @@ def test_a_stop_before_the_end_is_an_interruption(number: int) -> None:
 
 
 def test_sb3_saves_its_model_when_it_is_stopped_too() -> None:
-    assert train("sb3", iteration=40, stopped_by=signal.SIGINT).state == "interrupted"
+    assert train("sb3", iteration=40, checkpoint_iteration=40, stopped_by=signal.SIGINT).state == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
             "exist. It "
             "provides the default version `Isaac-Cartpole`."
         ),
+        "ModuleNotFoundError: No module named 'my_rewards'",
         "AttributeError: 'NoneType' object has no attribute 'split'",
         "train: error: the following argument is required: --rl_library",
         "train.py: error: the following arguments are required: --task",
@@ -44,6 +45,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "ValueError: Distributed training is not supported when using CPU device. Please use GPU device",
         "ValueError: Weights and Biases entity must be specified for tracking.",
         "Could not override 'nokey'.",
+        "AttributeError: 'CartpoleEnvCfg' object has no attribute 'nosuch'",
         "Key 'nope' is not in struct",
         "hydra.errors.ConfigCompositionException: Error merging override env.nope=3",
         "omegaconf.errors.ConfigAttributeError: Key 'nope' is not in struct",
@@ -246,6 +248,7 @@ def test_every_entry_of_the_table_has_an_example() -> None:
         (TEXTS["out-of-memory"][-3], 2, "add env.sim.physx.gpu_found_lost_pairs_capacity=8192"),
         (TEXTS["out-of-memory"][-2], 2, "add env.sim.physx.gpu_max_rigid_patch_count=262144"),
         (TEXTS["out-of-memory"][-1], 2, "add env.sim.physx.gpu_collision_stack_size=134217728"),
+        ("nefc overflow - please increase njmax to 812", 3, "add env.sim.physics.solver_cfg.njmax=1024"),
         (
             (
                 "PhysX error: the application need to increase PxGpuDynamicsMemoryConfig::totalAggregatePairsCapacity "
@@ -263,7 +266,17 @@ def test_a_small_buffer_of_physx_names_its_override(line: str, generation: int, 
     assert judge(evidence).hint == hint
 
 
-def test_a_missing_package_is_named() -> None:
-    line = "ModuleNotFoundError: No module named 'torchrl'"
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("ModuleNotFoundError: No module named 'torchrl'", "package torchrl is missing or has the wrong version"),
+        ("ModuleNotFoundError: No module named 'rsl_rl.env'", "package rsl_rl.env is missing or has the wrong version"),
+        ("ImportError: cannot import name 'x' from 'isaaclab_rl.a' (/a.py)", "package isaaclab_rl.a is missing or has"),
+        ("ModuleNotFoundError: No module named 'my_rewards'", "module my_rewards cannot be found"),
+        ("ModuleNotFoundError: No module named 'gymkhana'", "module gymkhana cannot be found"),
+    ],
+)
+def test_a_missing_package_is_named(line: str, what: str) -> None:
     verdict = judge(Evidence(action="train", library="rsl_rl", exit_status=1, output=(line,)))
-    assert verdict.message == f"the Python package torchrl is missing or of the wrong version: {line}"
+    assert verdict.message.startswith(f"the Python {what}")
+    assert verdict.line == line

@@ -127,13 +127,13 @@ def judge(evidence: Evidence) -> Verdict:
 def is_trained(evidence: Evidence) -> bool:
     """Say whether training reached its end and kept it.
 
-    The last save of a run is, by library:
+    The last iteration was seen in the output, or a whole checkpoint proves it; and the last save is there. That is:
 
-    - rsl_rl: ``model_N.pt`` with N counted from zero, so that N + 1 is the number of iterations; it proves the end.
-    - rl_games: ``last_..._ep_N_...`` of the last epoch; it proves the end.
-    - sb3: ``model.zip``, which is written after a stop as well: the last iteration must have been seen besides.
-    - skrl: ``agent_N`` at every interval alone (a tenth of the run, unless configured), so that the end may lie up to
-      one interval after the newest one; the last iteration must have been seen besides.
+    - rsl_rl: ``model_N.pt`` with N counted from zero, so that N + 1 is the number of iterations.
+    - rl_games: ``last_..._ep_N_...`` of the last epoch; resumed behind its end, it does one epoch more.
+    - sb3: ``model.zip``, which it writes after a stop as well, so that the file alone proves nothing.
+    - skrl: ``agent_N`` at the last interval (a tenth of the run, unless configured), so that the end may lie up to one
+      interval after the newest one; Isaac Lab 3.0 adds one of the end itself.
 
     Where the number of iterations is not known, the library's own end line and a whole checkpoint must do.
     """
@@ -141,14 +141,14 @@ def is_trained(evidence: Evidence) -> bool:
         return False
     if evidence.max_iterations is None:
         return evidence.finished and evidence.stopped_by is None
-    kept, seen = _last_kept(evidence), _is_end_seen(evidence)
-    if evidence.library in ("rsl_rl", "rl_games"):
-        return kept
-    return kept and seen
+    return _is_end_reached(evidence) and _last_kept(evidence)
 
 
-def _is_end_seen(evidence: Evidence) -> bool:
-    return (evidence.iteration or 0) >= (evidence.max_iterations or 0)
+def _is_end_reached(evidence: Evidence) -> bool:
+    """Say whether the last iteration is known to be done."""
+    kept = evidence.checkpoint_iteration
+    proven = -1 if kept is None else kept + (evidence.library == "rsl_rl")
+    return max(evidence.iteration or 0, proven) >= (evidence.max_iterations or 0)
 
 
 def _last_kept(evidence: Evidence) -> bool:
@@ -207,7 +207,7 @@ def _shortfall(evidence: Evidence) -> str:
         return f"the play script {ending}"
     if evidence.damaged and not _short(evidence):
         return f"the last checkpoint is incomplete: {evidence.damaged[-1]}"
-    if not evidence.checkpoints and (_is_end_seen(evidence) or evidence.max_iterations is None):
+    if not evidence.checkpoints and (_is_end_reached(evidence) or evidence.max_iterations is None):
         return f"training {ending} and left no checkpoint behind"
     if not _short(evidence):
         return f"training {ending} and kept no checkpoint of its end"
@@ -216,7 +216,7 @@ def _shortfall(evidence: Evidence) -> str:
 
 def _short(evidence: Evidence) -> bool:
     """Say whether the last iteration is known not to have been reached."""
-    return evidence.max_iterations is not None and not _is_end_seen(evidence)
+    return evidence.max_iterations is not None and not _is_end_reached(evidence)
 
 
 def _where(evidence: Evidence) -> str:
@@ -350,6 +350,7 @@ def _of_exit(evidence: Evidence) -> tuple[_Finding, ...]:
 
 
 _BUFFERS = {
+    "njmax": "solver_cfg.njmax",
     "foundLostPairsCapacity": "gpu_found_lost_pairs_capacity",
     "foundLostAggregatePairsCapacity": "gpu_found_lost_aggregate_pairs_capacity",
     "totalAggregatePairsCapacity": "gpu_total_aggregate_pairs_capacity",
@@ -362,7 +363,7 @@ _BUFFERS = {
 
 
 def _buffer_hint(groups: dict[str, str], generation: int) -> str | None:
-    """Return the override that makes a buffer of PhysX large enough: the next power of two."""
+    """Return the override that makes a buffer of PhysX or MJWarp large enough: the next power of two."""
     field = _BUFFERS.get(groups["buffer"])
     if field is None:
         return None

@@ -62,10 +62,11 @@ def _memory() -> Iterator[Signature]:
     )
     yield Signature(
         failure="out-of-memory",
-        what="a buffer of PhysX is too small",
-        literals=("Capacity to ", "buffer overflow detected"),
+        what="a buffer of the physics is too small",
+        literals=("Capacity to ", "buffer overflow detected", "overflow - please increase"),
         pattern=re.compile(
-            r"(?P<buffer>[a-z]\w+Capacity|collisionStackSize|Patch buffer|Contact buffer)(?:(?!FILE).)*?\b(?P<size>\d+)"
+            r"(?P<buffer>[a-z]\w+Capacity|collisionStackSize|njmax|Patch buffer|Contact buffer)\b"
+            r"(?:(?!FILE).)*?\b(?P<size>\d+)"
         ),
         rank=NOISE,
     )

@@ -148,6 +148,13 @@ def _request() -> Iterator[Signature]:
     )
     yield Signature(
         failure="user-error",
+        what="the task's configuration has no such field",
+        literals=("object has no attribute",),
+        pattern=re.compile(r"'\w*EnvCfg' object has no attribute"),
+        hint="check the KEY=VALUE overrides",
+    )
+    yield Signature(
+        failure="user-error",
         what="there is no run or checkpoint to load",
         literals=(
             "No runs present in the directory",
@@ -209,6 +216,13 @@ def _request() -> Iterator[Signature]:
     )
 
 
+_PINNED = (
+    r"rsl_rl|rl_games|skrl|stable_baselines3|gym|gymnasium|torchrl|tensordict|jax|jaxlib|flax|optax|torch|torchvision|"
+    r"warp|newton|mujoco|mujoco_warp|isaaclab\w*|hydra|omegaconf|tensorboard"
+)
+"""Packages that come with Isaac Lab, so that one that is missing is an installation's fault."""
+
+
 def _libraries() -> Iterator[Signature]:
     yield Signature(
         failure="library-version",
@@ -224,17 +238,17 @@ def _libraries() -> Iterator[Signature]:
     )
     yield Signature(
         failure="library-version",
-        what="the Python package {package} is missing or of the wrong version",
-        literals=("No module named '",),
-        pattern=re.compile(r"No module named '(?P<package>[\w.]+)'"),
+        what="the Python package {package} is missing or has the wrong version",
+        literals=("No module named '", "cannot import name '"),
+        pattern=re.compile(rf"(?:No module named|cannot import name '\w+' from) '(?P<package>(?:{_PINNED})\b[\w.]*)'"),
         hint=_REINSTALL,
     )
     yield Signature(
-        failure="library-version",
-        what="the Python package {package} has the wrong version",
-        literals=("cannot import name '",),
-        pattern=re.compile(r"cannot import name '\w+' from '(?P<package>[\w.]+)'"),
-        hint=_REINSTALL,
+        failure="user-error",
+        what="the Python module {package} cannot be found",
+        literals=("No module named '",),
+        pattern=re.compile(r"No module named '(?P<package>[\w.]+)'"),
+        hint="install it into Isaac Lab's Python, or start from the folder of the project that has it",
     )
     yield Signature(
         failure="library-version",
