@@ -286,6 +286,13 @@ def test_source_text_in_a_traceback_is_no_evidence() -> None:
     assert verdict.line == "FileNotFoundError: Unable to find the file: /w/model_9.pt"
 
 
+def test_what_was_missing_before_the_first_iteration_explains_no_later_failure() -> None:
+    line = "[Warning] [omni.usd] Failed to open USD stage @/assets/lamp.usd@"
+    assert crashed(line, status=1, iteration=None).failure == "missing-asset"
+    assert crashed(line, status=-11).failure == "native-crash"
+    assert crashed(line, *OWN).line == OWN[-1]
+
+
 def test_a_known_cause_within_a_chain_wins() -> None:
     chain = (*OOM, "", "During handling of the above exception, another exception occurred:", "", *OWN)
     assert crashed(*chain).failure == "out-of-memory"

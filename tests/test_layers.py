@@ -18,8 +18,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes description documents external judging "
-        "literals names plan profiles registrations scanning search signatures text witness words"
+        "agent_configs assets catalog checkpoints checks config_classes description documents evidence "
+        "external judging literals names plan profiles reasons registrations scanning search signatures text "
+        "witness words"
     ),
     "catalogues checkpoint_files host installations logs network preload projects settings supervisor",
     "completion launch prepare requests",

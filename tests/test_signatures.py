@@ -206,6 +206,7 @@ HARMLESS = (
     "[Info] [carb.crashreporter-breakpad.plugin] crash reporter initialized",
     "FutureWarning: Task 'X' is deprecated and will be removed. Use '--task Y'",
     "Traceback (most recent call last):",
+    "[Error] [omni.ext._impl.custom_importer] Failed to import module x. Error: No module named 'omni.x'",
     '  File "/env/lib/python3.12/site-packages/rsl_rl/runners/on_policy_runner.py", line 90, in learn',
     "fps step: 2302 fps step and policy inference: 33 fps total: 30 epoch: 1/4 frames: 0",
     "ValueError: something nobody has seen before",

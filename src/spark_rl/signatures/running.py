@@ -119,15 +119,15 @@ def _assets() -> Iterator[Signature]:
     yield Signature(
         failure="missing-asset",
         what="an asset could not be loaded",
-        literals=(
-            "Unable to find the file",
-            "Failed to open USD",
-            "USD file not found",
-            "Could not open asset @",
-            "Failed to open layer",
-            "Unable to download file",
-        ),
+        literals=("Unable to find the file", "USD file not found", "Unable to download file"),
         hint=_ASSETS,
+    )
+    yield Signature(
+        failure="missing-asset",
+        what="an asset could not be loaded",
+        literals=("Failed to open USD", "Could not open asset @", "Failed to open layer"),
+        hint=_ASSETS,
+        early=True,
     )
     yield Signature(
         failure="missing-asset",
@@ -141,6 +141,7 @@ def _assets() -> Iterator[Signature]:
         ),
         hint=_ASSETS,
         rank=BREAK,
+        early=True,
     )
 
 

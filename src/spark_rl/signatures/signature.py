@@ -25,6 +25,7 @@ class Signature:
 
     A line shows it when it holds one of ``literals`` and, where there is one, matches ``pattern``. ``what`` says what
     happened, ``hint`` the remedy; ``{name}`` in it stands for a group of ``pattern``.
+    ``early`` lines explain a failure before the first iteration; a run that trained has got past them.
     """
 
     failure: Failure
@@ -33,6 +34,7 @@ class Signature:
     hint: str | None = None
     rank: int = CAUSE
     pattern: re.Pattern[str] | None = None
+    early: bool = False
 
     def match(self, line: str) -> tuple[tuple[str, str], ...] | None:
         """Return the named groups of a line that shows it, None for any other line."""

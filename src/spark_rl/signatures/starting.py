@@ -30,9 +30,9 @@ def _setup() -> Iterator[Signature]:
         literals=(
             "Isaac Sim is not installed",
             "but its full runtime is unavailable",
-            "No module named 'isaacsim",
-            "No module named 'omni",
-            "No module named 'carb",
+            "ModuleNotFoundError: No module named 'isaacsim",
+            "ModuleNotFoundError: No module named 'omni",
+            "ModuleNotFoundError: No module named 'carb",
         ),
         hint=_SIMULATOR,
     )
@@ -233,20 +233,20 @@ def _libraries() -> Iterator[Signature]:
     yield Signature(
         failure="library-version",
         what="a video cannot be written",
-        literals=("requires MoviePy", "No module named 'moviepy"),
+        literals=("requires MoviePy", "ModuleNotFoundError: No module named 'moviepy"),
         hint="install it into Isaac Lab's Python: pip install 'moviepy<2'",
     )
     yield Signature(
         failure="library-version",
         what="the Python package {package} is missing or has the wrong version",
-        literals=("No module named '", "cannot import name '"),
+        literals=("ModuleNotFoundError: No module named '", "ImportError: cannot import name '"),
         pattern=re.compile(rf"(?:No module named|cannot import name '\w+' from) '(?P<package>(?:{_PINNED})\b[\w.]*)'"),
         hint=_REINSTALL,
     )
     yield Signature(
         failure="user-error",
         what="the Python module {package} cannot be found",
-        literals=("No module named '",),
+        literals=("ModuleNotFoundError: No module named '",),
         pattern=re.compile(r"No module named '(?P<package>[\w.]+)'"),
         hint="install it into Isaac Lab's Python, or start from the folder of the project that has it",
     )

@@ -1,0 +1,74 @@
+"""All that is known of a run that has ended; nothing in it is a judgement yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from spark_rl.model import Action
+
+EndedBy = Literal["stall", "hang", "memory"]
+"""Why the supervisor ended a run by itself: no new iteration came, it did not close, or memory ran out."""
+
+_SIGNALS = dict(
+    (
+        *((1, "SIGHUP"), (2, "SIGINT"), (3, "SIGQUIT"), (4, "SIGILL"), (5, "SIGTRAP"), (6, "SIGABRT"), (7, "SIGBUS")),
+        *((8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"), (13, "SIGPIPE"), (14, "SIGALRM"), (15, "SIGTERM")),
+        *((24, "SIGXCPU"), (25, "SIGXFSZ")),
+    )
+)
+"""Linux's numbers, the same on x86 and ARM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that is known of a run that has ended.
+
+    ``exit_status`` is negative when a signal ended the child; a shell reports 128 and the signal's number. ``sent``
+    are the signals that spark-rl sent, in order; ``stopped_by`` the number of the one it received itself.
+
+    Iterations include those of earlier attempts, of which ``first_iteration`` were done before this one; ``horizon``
+    is the env steps per environment and iteration (skrl: rollouts). ``checkpoint_iteration`` is what the newest whole
+    checkpoint of this run would resume from. ``checkpoints`` are the whole ones that this run wrote, ``damaged`` the
+    others, each the least trained first. ``finished`` says that the library's own end line was seen, ``output`` what a
+    :class:`spark_rl.witness.Witness` kept.
+
+    Of play: ``steps`` asked for, ``played``, and whether it is ``unbounded``. ``video`` says that one was asked for,
+    ``videos`` counts those found. ``published`` is False where NVIDIA's checkpoint was asked for and is not there.
+    """
+
+    action: Action
+    library: str
+    exit_status: int
+    generation: int = 3
+    seconds: float = 0.0
+    sent: tuple[str, ...] = ()
+    stopped_by: int | None = None
+    ended_by: EndedBy | None = None
+    iteration: int | None = None
+    first_iteration: int = 0
+    max_iterations: int | None = None
+    horizon: int | None = None
+    checkpoint_iteration: int | None = None
+    checkpoints: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    finished: bool = False
+    output: tuple[str, ...] = ()
+    steps: int | None = None
+    played: int | None = None
+    unbounded: bool = False
+    video: bool = False
+    videos: int = 0
+    published: bool | None = None
+
+
+def signal_name(status: int) -> str | None:
+    """Return the signal that ended a child, None where none did; a shell reports 128 and its number."""
+    return _SIGNALS.get(-status if status < 0 else status - 128)
+
+
+def ending_of(status: int) -> str:
+    """Return an exit status in words."""
+    name = signal_name(status)
+    return f"was ended by {name}" if name else f"ended with status {status}"
