@@ -54,6 +54,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "_pickle.UnpicklingError: pickle data was truncated",
         "EOFError: Ran out of input",
         "RuntimeError: Error(s) in loading state_dict for ActorCritic:",
+        "KeyError: 'actor_state_dict'",
         "\tsize mismatch for actor.0.weight: copying a param with shape torch.Size([32, 4]) from checkpoint",
         "OSError: [Errno 28] No space left on device: '/w/logs'",
         "PermissionError: [Errno 13] Permission denied: '/w/logs'",
@@ -115,6 +116,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     ),
     "missing-asset": (
         f"FileNotFoundError: Unable to find the file: {S3}",
+        "FileNotFoundError: Unable to resolve the file: /assets/Isaac/IsaacLab/Environments/Grid/ground_plane.usda",
         "FileNotFoundError: USD file not found at path: '/assets/Isaac/ant.usd'.",
         "[Warning] [omni.usd] Failed to open USD stage @/assets/ant.usd@",
         "Warning: in _ReportErrors at line 2890 -- Could not open asset @https://host/ant.usd@ for payload",

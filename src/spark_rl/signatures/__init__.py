@@ -49,19 +49,9 @@ def may_tell(line: str) -> bool:
 _PIECES = ("rror", "ERROR", "STATUS", "lloc", "oom", "nccl", "crash", "EADDR", "Capacity")
 _EDGES = frozenset(
     (
-        *(
-            "nan",
-            "unrecognized",
-            "choice:",
-            "preset(s)",
-            "mismatched",
-            "PytorchStreamReader",
-            "loading",
-            "%",
-            "--video",
-        ),
+        *("nan", "unrecognized", "choice:", "preset(s)", "mismatched", "PytorchStreamReader", "loading", "%"),
         *("MoviePy", "WARN", "lost", "lost.", "fault", "malloc():", "free():", "exitcode", "(SIGKILL)", "switching"),
-        *("ordinal", "--gpu-architecture"),
+        *("--video", "ordinal", "--gpu-architecture"),
     )
 )
 """Words by which the texts are known that have no word between two others."""

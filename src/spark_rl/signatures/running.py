@@ -112,14 +112,19 @@ def _assets() -> Iterator[Signature]:
     yield Signature(
         failure="user-error",
         what="the checkpoint does not exist",
-        literals=("Unable to find the file", "Unable to find checkpoint"),
+        literals=("Unable to find the file", "Unable to resolve the file"),
         pattern=re.compile(r"\.(?:pt|pth|zip|pickle)['\"]?\s*$"),
         hint="--checkpoint latest takes the newest run's",
     )
     yield Signature(
         failure="missing-asset",
         what="an asset could not be loaded",
-        literals=("Unable to find the file", "USD file not found", "Unable to download file"),
+        literals=(
+            "Unable to find the file",
+            "Unable to resolve the file",
+            "Unable to find git asset",
+            "USD file not found",
+        ),
         hint=_ASSETS,
     )
     yield Signature(

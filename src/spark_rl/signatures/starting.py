@@ -178,9 +178,9 @@ def _request() -> Iterator[Signature]:
     yield Signature(
         failure="user-error",
         what="the checkpoint does not fit the networks of this task and library",
-        literals=("loading state_dict", "size mismatch for"),
-        pattern=re.compile(r"Error\(s\) in loading state_dict|size mismatch for"),
-        hint="take one of the same task, library, algorithm and network sizes",
+        literals=("loading state_dict", "size mismatch for", "KeyError: '"),
+        pattern=re.compile(r"Error\(s\) in loading state_dict|size mismatch for|KeyError: '\w+_state_dict'"),
+        hint="take one of the same task, library (and its version), algorithm and network sizes",
     )
     yield Signature(
         failure="user-error",
