@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 import struct
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -206,3 +207,22 @@ def test_libraries_keep_their_count_in_their_own_place(tmp_path: Path) -> None:
     assert trained(sb3_like(tmp_path / "model.zip", FINITE), "sb3") == 4096
     for data in (b"{", b"[]", json.dumps({"num_timesteps": "9"}).encode()):
         assert trained(sb3_like(tmp_path / "model.zip", FINITE, data), "sb3") is None
+
+
+def test_garbage_is_told_from_checkpoints_without_an_error(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    bases = (FINITE.read_bytes(), sb3_like(tmp_path / "model.zip", NAN).read_bytes())
+    for _ in range(300):
+        content = bytearray(rng.choice(bases))
+        for _ in range(rng.randrange(1, 6)):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        file = tmp_path / rng.choice(("some.pt", "model.zip", "some.pickle"))
+        file.write_bytes(content[: rng.randrange(len(content))] if rng.random() < 0.3 else content)
+        assert is_whole(file) in (True, False)
+        assert is_finite(file) in (True, False, None)
+        assert all(isinstance(trained(file, library), int | None) for library in ("rsl_rl", "rl_games", "sb3", "skrl"))
+
+
+def test_an_archive_without_a_pickle_tells_nothing(tmp_path: Path) -> None:
+    file = sb3_like(tmp_path / "policy.pth", FINITE)
+    assert trained(file, "rl_games") is None

@@ -109,7 +109,7 @@ def _nested(archive: ZipFile) -> Iterator[bool | None]:
 
 def _storages(archive: ZipFile) -> Iterator[bool | None]:
     """Yield for each storage with numbers in it whether they are finite, None for a kind that is not known."""
-    pickled = next((name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"), None)
+    pickled = _pickled(archive)
     if pickled is None:
         return
     folder = pickled.removesuffix("data.pkl")
@@ -119,6 +119,10 @@ def _storages(archive: ZipFile) -> Iterator[bool | None]:
     for kind, key in _storage_keys(archive, pickled):
         if kind not in _EXACT:
             yield _is_finite_entry(archive, f"{folder}data/{key}", kind) if kind in _FLOATS else None
+
+
+def _pickled(archive: ZipFile) -> str | None:
+    return next((name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"), None)
 
 
 def _is_finite_entry(archive: ZipFile, name: str, kind: str) -> bool:
@@ -204,7 +208,9 @@ def _env_steps(archive: ZipFile) -> int | None:
 
 def _count(archive: ZipFile, key: str) -> int | None:
     """Return the whole number that follows ``key`` in a torch file's pickle."""
-    pickled = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+    pickled = _pickled(archive)
+    if pickled is None:
+        return None
     before: object = None
     for opcode, pushed in _values(archive, pickled):
         if before == key and isinstance(pushed, int):
