@@ -118,7 +118,7 @@ def _of_supervision(evidence: Evidence) -> tuple[Reason, ...]:
         what = "there is no published checkpoint of this task, or it could not be downloaded"
         return (Reason(rank=CAUSE + 0.5, index=0, failure="missing-asset", what=what, hint=_TRAIN),)
     if evidence.ended_by == "memory":
-        what = "it was ended before the machine's memory was full"
+        what = "the machine's memory was running out, and it was ended"
         return (Reason(rank=-1, index=0, failure="out-of-memory", what=what, hint=_FEWER),)
     if evidence.ended_by in ("stall", "hang"):
         what = (
