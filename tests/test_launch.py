@@ -235,8 +235,8 @@ def test_a_person_reads_the_outcome(command: Command) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "words", "message"),
     [
-        ("crash", ("train",), "RuntimeError: the physics exploded"),
-        ("nothing", ("train",), "training ended with status 0 and left no checkpoint behind"),
+        ("crash", ("train",), "training ended with status 1: RuntimeError: the physics exploded"),
+        ("nothing", ("train",), "training ended with status 0"),
         ("train empty-video", ("train", "--video"), "no video was written"),
     ],
 )
@@ -313,9 +313,12 @@ def test_bounded_play_tells_what_was_measured(trained: Command) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("steps=7", "only 7 of 300 steps were played: the play script ended with status 0"),
-        ("steps=0", "only 0 of 300 steps were played: the play script ended with status 0"),
-        ("crash", "only 0 of 300 steps were played: RuntimeError: the physics exploded"),
+        ("steps=7", "only 7 of 300 steps were played"),
+        ("steps=0", "only 0 of 300 steps were played"),
+        (
+            "crash",
+            "only 0 of 300 steps were played: the script ended with status 1: RuntimeError: the physics exploded",
+        ),
     ],
 )
 def test_bounded_play_that_ends_early_failed(trained: Command, behaviour: str, message: str) -> None:

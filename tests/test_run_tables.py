@@ -137,7 +137,7 @@ def test_the_page_of_a_run_that_is_over() -> None:
     facts = page(replace(RUNS[2], message="done", hint="play it", weights_only=True, videos=("/v.mp4",)))
     assert (facts["state"], facts["hint"], facts["video"]) == ("succeeded: done", "play it", "/v.mp4")
     assert facts["ended"] == "2027-01-15 08:01:00 UTC (2 min ago)"
-    assert (facts["took"], facts["weights"][:37]) == ("1 min 00 s", "an attempt went on from weights alone")
+    assert (facts["took"], facts["resumed"][:37]) == ("1 min 00 s", "an attempt went on without skrl's cou")
     assert facts["resume"] == "spark-rl runs resume 126"
     assert facts["play"] == (
         f"spark-rl play --task Isaac-Ant-Direct-v0 --library rsl_rl --checkpoint {runs.LOG}/model_149.pt"

@@ -58,7 +58,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     logs = cwd / "logs/rsl_rl/reach_franka" if version == "3.0.0" else path / "logs/rsl_rl/franka_reach"
     checkpoint = logs / "2026-01-02_03-04-05" / "model_999.pt"
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.touch()
+    checkpoint.write_text("weights", encoding="utf-8")
     return path
 
 

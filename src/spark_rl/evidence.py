@@ -44,7 +44,6 @@ class Evidence:
     library: str
     exit_status: int
     generation: int = 3
-    seconds: float = 0.0
     sent: tuple[str, ...] = ()
     stopped_by: int | None = None
     ended_by: EndedBy | None = None

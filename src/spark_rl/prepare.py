@@ -135,7 +135,7 @@ def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[Checkp
 
     if name not in ("latest", "best") and request.load_run is None:
         files = logs.named_checkpoint(Path(request.cwd, Path(name).expanduser()), target.library)
-        return _vetted(replace(context, checkpoints=files), named=name)
+        return _vetted(replace(context, checkpoints=files))
     files = logs.list_checkpoints(Path(run_folder(context)), target.library)
     if request.action == "play" and request.load_run is None:
         files = _preferred(files, request, target)
@@ -144,34 +144,16 @@ def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[Checkp
     return _vetted(replace(context, checkpoints=files))
 
 
-def _vetted(context: Context, named: str | None = None) -> tuple[CheckpointFile, ...]:
-    """Return the context's files, those that would be chosen and are incomplete marked as that.
-
-    Raises:
-        RequestError: The very file that was named is incomplete.
-    """
+def _vetted(context: Context) -> tuple[CheckpointFile, ...]:
+    """Return the context's files, those that would be chosen and are incomplete marked as that."""
     from spark_rl import checkpoint_files
 
     while True:
         file = choose(context)
         if file is None or checkpoint_files.is_whole(file.path):
             return context.checkpoints
-        if named is not None and len(context.checkpoints) == 1:
-            raise _incomplete(file, context.target.library)
-        marked = tuple(replace(one, whole=False) if one == file else one for one in context.checkpoints)
-        if not any(one.whole for one in marked):
-            return ()
-        context = replace(context, checkpoints=marked)
-
-
-def _incomplete(file: CheckpointFile, library: str) -> RequestError:
-    from spark_rl import checkpoint_files, checkpoints, logs
-
-    folder = Path(file.path.removesuffix(file.name))
-    others = [one for one in logs.list_run(folder, library) if checkpoint_files.is_whole(one.path)]
-    choice = checkpoints.latest(others, library)
-    hint = f"the most trained whole one there is {choice.file.path}" if choice else "there is no whole one beside it"
-    return RequestError(f"the checkpoint {file.path} is incomplete", hint)
+        marked = (replace(one, whole=False) if one == file else one for one in context.checkpoints)
+        context = replace(context, checkpoints=tuple(marked))
 
 
 def _preferred(files: tuple[CheckpointFile, ...], request: Request, target: Target) -> tuple[CheckpointFile, ...]:

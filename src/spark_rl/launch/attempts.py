@@ -66,7 +66,7 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     watcher.close()
     played = _played(result)
     new = logs.traces(decided, video=what.request.video).since(before)
-    verdict = _with_finite(judging.judge(_evidence(what, watcher, ended, played, new)), watcher.run)
+    verdict = _helpful(judging.judge(_evidence(what, watcher, ended, played, new)), watcher.run)
     return Ended(run=_judged(watcher.run, ended, verdict), exit=ended, verdict=verdict, traces=new, played=played)
 
 
@@ -135,7 +135,6 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
         library=decided.library,
         generation=decided.isaaclab.generation,
         exit_status=ended.status,
-        seconds=ended.seconds,
         sent=ended.sent,
         stopped_by=ended.stopped_by,
         ended_by=ended.ended_by,
@@ -158,13 +157,15 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
     )
 
 
-def _with_finite(verdict: judging.Verdict, run: Run) -> judging.Verdict:
-    """Return the judgement of a run full of NaN with the last checkpoint that is not."""
-    if verdict.failure != "nan" or run.action != "train":
+def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
+    """Return a judgement with what the run itself can add: where to read on, the last checkpoint without NaN."""
+    if verdict.state != "failed":
         return verdict
-    file = continuing.finite(run)
-    where = f"the last finite checkpoint is {file.path}" if file else "it has no finite checkpoint"
-    return replace(verdict, hint=f"{where}; {verdict.hint}" if verdict.hint else where)
+    hints = [verdict.hint or f"see what it printed: spark-rl runs log {run.id}"]
+    if verdict.failure == "nan" and run.action == "train":
+        file = continuing.finite(run)
+        hints.insert(0, f"the last finite checkpoint is {file.path}" if file else "it has no finite checkpoint")
+    return replace(verdict, hint="; ".join(hints))
 
 
 def _judged(run: Run, ended: Exit, verdict: judging.Verdict) -> Run:

@@ -42,9 +42,9 @@ def find(run: Run) -> Continuation:
 
 
 def finite(run: Run) -> CheckpointFile | None:
-    """Return the most trained checkpoint of a run whose numbers are finite, as far as that can be told."""
+    """Return the most trained checkpoint of a run that is not known to hold NaN or infinity."""
     candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
-    return next((file for _, file in candidates if checkpoint_files.is_finite(file.path)), None)
+    return next((file for _, file in candidates if checkpoint_files.is_finite(file.path) is not False), None)
 
 
 def saved(run: Run) -> list[tuple[int, CheckpointFile]]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
 
+_WRONG = frozenset(("checkpoint-missing", "checkpoint-incomplete"))
+"""Findings that say that the request is wrong, not the machine."""
+
 _STAMPED = frozenset(("rsl_rl", "rl_games", "skrl"))
 """Libraries whose run folder Isaac Lab 3 names by ``--run_timestamp``."""
 
@@ -81,7 +84,7 @@ def refuse(findings: tuple[Finding, ...]) -> None:
     """
     for finding in findings:
         if finding.level == "error":
-            kind = RequestError if finding.code == "checkpoint-missing" else CheckError
+            kind = RequestError if finding.code in _WRONG else CheckError
             raise kind(finding.message, finding.hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def checkpoint(context: Context) -> Part:
         return _remote(context, name)
     choice = _choose(context, name)
     if choice is None:
-        return _missing(context, name)
+        return _damaged(context, name) or _missing(context, name)
     notes = [note for note in (choice.file.origin, choice.note) if note]
     note = f" ({'; '.join(notes)})" if notes else ""
     return join(
@@ -58,6 +59,24 @@ def checkpoint(context: Context) -> Part:
             _resume_truth(context),
         )
     )
+
+
+def _damaged(context: Context, name: str) -> Part | None:
+    """Return the plan for a checkpoint that is incomplete, with the error that forbids its start; None without one."""
+    repaired = tuple(replace(file, whole=True) for file in context.checkpoints)
+    choice = _choose(replace(context, checkpoints=repaired), name)
+    if choice is None:
+        return None
+    finding = Finding(
+        code="checkpoint-incomplete",
+        level="error",
+        message=f"the checkpoint {choice.file.path} is incomplete",
+        hint="--checkpoint latest takes the newest whole one"
+        if name != "latest"
+        else "train anew: there is no whole one",
+    )
+    reasons = because("checkpoint", f"{name}: {choice.file.path}, which is incomplete")
+    return Part(words=_hand_over(context, choice.file), reasons=reasons, findings=(finding,))
 
 
 def choose(context: Context) -> CheckpointFile | None:
@@ -85,7 +104,7 @@ def _any(files: tuple[CheckpointFile, ...]) -> Choice | None:
     """Return the one file that was named, whatever its name."""
     from spark_rl import checkpoints
 
-    return checkpoints.Choice(file=files[0]) if files else None
+    return checkpoints.Choice(file=files[0]) if files and files[0].whole else None
 
 
 def _mine(context: Context) -> tuple[CheckpointFile, ...]:
