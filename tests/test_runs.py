@@ -383,6 +383,18 @@ def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypat
     assert max(ticks) > 600
 
 
+def test_a_mistake_of_ours_does_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Silent):
+        def update(self, run: Any, at: float) -> None:
+            raise ZeroDivisionError("the view is wrong")
+
+    inside = Inside(tmp_path, monkeypatch, "pace=0.1")
+    outcome = launch.start(inside.what, show=lambda _run: Broken(), tell=lambda _line: None)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "succeeded"
+    assert "the view is wrong" in (registry.path("1") / "bug.log").read_text()
+
+
 def test_the_list_knows_every_run(desk: Desk) -> None:
     desk.outcome("train", "--max-iterations", "5")
     desk.outcome("crash-at=2", "--max-iterations", "5")

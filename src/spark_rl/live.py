@@ -102,7 +102,9 @@ class Live(Silent):
         self.screen: Any = Screen(
             console=self.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
+        self._unechoed: Any = None
         if wanted:
+            self._hide_echo()
             self.screen.start()
 
     def update(self, run: Run, at: float) -> None:
@@ -122,6 +124,26 @@ class Live(Silent):
         """Take the view off the screen."""
         with suppress(OSError):
             self.screen.stop()
+        self._show_echo()
+
+    def _hide_echo(self) -> None:
+        """Keep the terminal from showing a Ctrl-C as ``^C``: it would be drawn into the view."""
+        import termios
+
+        with suppress(OSError, termios.error):
+            before = termios.tcgetattr(2)
+            changed = [*before]
+            changed[3] &= ~termios.ECHOCTL
+            termios.tcsetattr(2, termios.TCSANOW, changed)
+            self._unechoed = before
+
+    def _show_echo(self) -> None:
+        import termios
+
+        if self._unechoed is not None:
+            with suppress(OSError, termios.error):
+                termios.tcsetattr(2, termios.TCSANOW, self._unechoed)
+            self._unechoed = None
 
 
 def _print(line: str) -> None:
@@ -208,7 +230,7 @@ def _training(progress: Progress, view: Live, width: int) -> list[RenderableType
     figures = Text("  ").join([Text(text) for text in _figures(progress)] or [Text("no episode has ended yet", "dim")])
     room = width - figures.cell_len - 2
     if len(view.rewards) > 2 and room > 10:
-        figures.append(f"  {curves.spark(view.rewards, min(room, 40))}", "cyan")
+        figures.append(f"  {curves.spark(tuple(view.rewards), min(room, 40))}", "cyan")
     saved = Text("checkpoint ", "dim").append(_saved(progress), "")
     return [_bar(done, total, width - tail.cell_len, tail), figures, saved]
 

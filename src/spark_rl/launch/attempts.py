@@ -159,6 +159,8 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
 
 def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
     """Return a judgement with what the run itself can add: where to read on, the last checkpoint without NaN."""
+    if verdict.state == "interrupted" and run.action == "train":
+        return replace(verdict, hint=f"go on with: spark-rl runs resume {run.id}")
     if verdict.state != "failed":
         return verdict
     hints = [verdict.hint or f"see what it printed: spark-rl runs log {run.id}"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -105,6 +107,7 @@ class Attending(supervisor.Watcher):
         self._ended_at: float | None = None
         self._paced: tuple[float, int] | None = None
         self._looked = self._saved = float("-inf")
+        self._mistaken = False
 
     # --- what the supervisor tells
 
@@ -116,39 +119,49 @@ class Attending(supervisor.Watcher):
     def output(self, chunk: bytes) -> None:
         """Keep what the child printed; once it trains, it is read at the next tick."""
         self._transcript.write(chunk)
-        self.view.output(chunk)
+        self._safely(self.view.output, chunk)
         self.intake.add(chunk)
         if self.run.progress.phase not in ("training", "closing"):
-            self._read(self.intake.lines(), self.clock())
+            self._safely(self._read, self.intake.lines(), self.clock())
 
     def tick(self) -> Ending | None:
         """Read, look, write and show; say whether the run must be ended."""
         now = self.clock()
-        self._read(self.intake.lines(), now)
+        self._safely(self._read, self.intake.lines(), now)
         if now - self._looked >= LOOK_S:
             self._looked = now
-            self._look()
+            self._safely(self._look)
         if now - self._saved >= SAVE_S:
             self._save()
-        self.view.update(self.run, now - self._began)
+        self._safely(self.view.update, self.run, now - self._began)
         return self._overdue(now)
 
     def signalled(self, name: str) -> None:
         """Tell that the run is being stopped."""
-        self.view.say(f"stopping: sent {name.removeprefix('SIG')} to the run")
+        self._safely(self.view.say, f"stopping: sent {name.removeprefix('SIG')} to the run")
 
     def hung_up(self) -> None:
         """Go on without a terminal."""
         self._change(unattended=True)
-        self.view.close()
+        self._safely(self.view.close)
         self._save()
 
     def close(self) -> None:
         """Read and look for the last time."""
         now = self.clock()
-        self._read(self.intake.last(), now)
-        self._look()
+        self._safely(self._read, self.intake.last(), now)
+        self._safely(self._look)
         self._transcript.close()
+
+    def _safely(self, step: Callable[..., None], *args: object) -> None:
+        """Take a step that a run can do without: a mistake of ours must not end it. The first one is written down."""
+        try:
+            step(*args)
+        except Exception:
+            if not self._mistaken:
+                self._mistaken = True
+                with suppress(OSError):
+                    (registry.path(self.run.id) / "bug.log").write_text(traceback.format_exc(), encoding="utf-8")
 
     # --- what it prints
 
