@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes description documents external literals names "
+        "agent_configs assets catalog checkpoints checks config_classes description documents external gpus literals names "
         "plan profiles registrations scanning search text words"
     ),
     "catalogues host installations logs network preload projects settings supervisor",

@@ -37,7 +37,7 @@ Headless = Annotated[
     bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of environment and agent; -1 draws one.")]
-Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: cuda:0, cuda:1, cpu.")]
+Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: auto (the free GPU), cuda:0, cpu.")]
 Video = Annotated[bool | None, typer.Option("--video", help="Record a video.")]
 Checkpoint = Annotated[str | None, typer.Option(help="latest, best, pretrained (play), or the path of a file.")]
 Recipe = Annotated[Path | None, typer.Option(help="TOML file with defaults for these flags.")]
