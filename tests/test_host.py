@@ -61,10 +61,11 @@ def test_gpus_with_and_without_memory_of_their_own(as_bytes: bool, monkeypatch: 
     driver = Driver((24 * 2**30, None), as_bytes=as_bytes)
     with_driver(driver, monkeypatch)
     facts = host.probe({})
-    assert facts.driver == "580.95.05"
+    common: dict[str, Any] = {"compute_capability": "12.1", "utilization": 7}
+    assert (facts.driver, facts.cuda) == ("580.95.05", "13.0")
     assert facts.gpus == (
-        Gpu(index=0, name="NVIDIA 0", memory_total_mib=24576, unified=False, compute_capability="12.1"),
-        Gpu(index=1, name="NVIDIA 1", memory_total_mib=None, unified=True, compute_capability="12.1"),
+        Gpu(index=0, name="NVIDIA 0", memory_total_mib=24576, memory_free_mib=12288, uuid="GPU-0", **common),
+        Gpu(index=1, name="NVIDIA 1", memory_total_mib=None, unified=True, uuid="GPU-1", **common),
     )
     assert driver.closed
 

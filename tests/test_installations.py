@@ -291,14 +291,14 @@ def test_a_broken_one_that_nobody_named_is_passed_over(tmp_path: Path) -> None:
         select(UNSET, tmp_path, environ)
     environ["VIRTUAL_ENV"] = str(stand_in.kitless(tmp_path / "env"))
     assert select(UNSET, tmp_path, environ)[0].path == environ["VIRTUAL_ENV"]
-    assert [entry.path for entry, _ in installations.found(tmp_path, environ)] == [environ["VIRTUAL_ENV"]]
+    assert [entry.path for entry, _ in installations.found(tmp_path, environ)[0]] == [environ["VIRTUAL_ENV"]]
 
 
 def test_found_names_each_once_and_the_first_is_the_one_in_use(tmp_path: Path) -> None:
     home = stand_in.checkout(tmp_path / "IsaacLab", "2.3.2")
     env = stand_in.kitless(tmp_path / "env")
     environ = {"HOME": str(tmp_path), "ISAACLAB_PATH": str(home), "VIRTUAL_ENV": str(env), "CONDA_PREFIX": str(env)}
-    found = installations.found(tmp_path, environ)
+    found, _ = installations.found(tmp_path, environ)
     assert [entry.path for entry, _ in found] == [str(home), str(env)]
     assert select(UNSET, tmp_path, environ) == found[0]
 

@@ -45,6 +45,9 @@ IsaacLab = Annotated[str | None, typer.Option("--isaaclab", help="Checkout, or e
 Assets = Annotated[str | None, typer.Option(help="auto, nvidia, embedded, or a folder.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Preflight = Annotated[
+    bool, typer.Option("--preflight/--no-preflight", help="Check the machine before the start (the default).")
+]
 HostFile = Annotated[
     Path | None, typer.Option("--host", help="Plan for the machine that this doctor --json document describes.")
 ]
@@ -84,6 +87,7 @@ def train(
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
+    preflight: Preflight = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -116,6 +120,7 @@ def play(
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
+    preflight: Preflight = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -127,7 +132,7 @@ def play(
 _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
-        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets"),
+        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "preflight"),
     )
 )
 
@@ -235,13 +240,25 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
 
 
 @app.command()
-def doctor(*, as_json: Json = False) -> None:
+def doctor(
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compute something in Isaac Lab's Python, on every GPU.")
+    ] = False,
+    isaaclab: IsaacLab = None,
+    host_file: Annotated[
+        Path | None, typer.Option("--host", help="Check the machine that this doctor --json document describes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check this machine."""
     from spark_rl import documents, prepare, render
 
-    machine, found, findings = prepare.examine(_here())
-    render.document(documents.doctor(machine, found, findings)) if as_json else render.doctor(machine, found, findings)
-    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+    place = prepare.Place(cwd=_here(), isaaclab=isaaclab, host_file=host_file)
+    seen = prepare.examine_deeply(place) if deep else prepare.examine(place)
+    told = documents.doctor(seen.host, seen.installations, seen.findings, seen.computation)
+    render.document(told) if as_json else render.doctor(seen.sections)
+    raise typer.Exit(1 if any(finding.level == "error" for finding in seen.findings) else 0)
 
 
 @app.command()

@@ -60,12 +60,15 @@ def candidates(cwd: Path, environ: Mapping[str, str]) -> Iterator[tuple[Path, st
             yield Path(environ[variable]), f"the active environment (${variable})"
 
 
-def found(cwd: Path, environ: Mapping[str, str]) -> tuple[tuple[Installation, str], ...]:
-    """Return every Isaac Lab in the known places, the one that would be used first."""
+def found(
+    cwd: Path, environ: Mapping[str, str]
+) -> tuple[tuple[tuple[Installation, str], ...], tuple[RequestError, ...]]:
+    """Return every Isaac Lab in the known places, the one that would be used first, and why others cannot be used."""
     seen: dict[str, tuple[Installation, str]] = {}
-    for installation, reason in _inspected(candidates(cwd, environ), []):
+    broken: list[RequestError] = []
+    for installation, reason in _inspected(candidates(cwd, environ), broken):
         seen.setdefault(installation.path, (installation, reason))
-    return tuple(seen.values())
+    return tuple(seen.values()), tuple(broken)
 
 
 def is_isaaclab(path: Path) -> bool:

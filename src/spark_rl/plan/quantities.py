@@ -70,8 +70,8 @@ def _chosen(context: Context) -> Part:
     part = _moved(context, choice.device, choice.why, (_NO_GPU,) if choice.device == "cpu" and context.old else ())
     if not choice.ordered:
         return part
-    why = because("CUDA_DEVICE_ORDER", "unlike GPUs: CUDA would number the fastest first")
-    return join((part, Part(env=(("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),), reasons=why)))
+    order = because("CUDA_DEVICE_ORDER", "unlike GPUs: CUDA would number the fastest first")
+    return join((part, Part(env=(("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),), reasons=order)))
 
 
 def _moves_agent(context: Context) -> bool:
@@ -84,9 +84,7 @@ def _moves_agent(context: Context) -> bool:
 def _moved(context: Context, chosen: str, why: str, findings: tuple[Finding, ...] = ()) -> Part:
     """Return the words that put simulation and agent on ``chosen``."""
     if not _DEVICE.fullmatch(chosen):
-        raise RequestError(
-            f"--device must be cpu, cuda, cuda:N or auto, not {chosen!r}", "for example --device cuda:1"
-        )
+        raise RequestError(f"--device must be cpu, cuda, cuda:N or auto, not {chosen!r}", "for example --device cuda:1")
     words, reasons = ("--device", chosen), because("device", why)
     if chosen in ("cuda", "cuda:0"):
         return Part(words=words, reasons=reasons, findings=findings)

@@ -1,0 +1,80 @@
+"""A small computation in Isaac Lab's own Python: what reading its files cannot tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_rl.model import Computation
+
+if TYPE_CHECKING:
+    from spark_rl.model import Installation
+
+DRIVER = Path(__file__).parent / "drivers" / "compute.py"
+TIMEOUT_S = 180.0
+"""The first import of torch from a cold disk takes half a minute, the ranks have a minute of their own."""
+
+
+def compute(installation: Installation, ranks: int, timeout_s: float = TIMEOUT_S) -> Computation:
+    """Run the driver in the Python of ``installation``, over ``ranks`` GPUs, and return what it found.
+
+    A Python that cannot be started, ends with an error or does not end is a problem in the result.
+    """
+    python = (installation.python,) if installation.python else (f"{installation.path}/isaaclab.sh", "-p")
+    with tempfile.TemporaryDirectory(prefix="spark-rl-") as folder:
+        file = Path(folder) / "computed.json"
+        began = time.monotonic()
+        ended = _run((*python, str(DRIVER), str(file), str(ranks)), timeout_s)
+        return _computation(_read(file), ended, time.monotonic() - began)
+
+
+def _run(argv: tuple[str, ...], timeout_s: float) -> str | None:
+    """Run a program to its end; return what went wrong."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    try:
+        child = subprocess.Popen(argv, text=True, errors="replace", start_new_session=True, **quiet)  # type: ignore[call-overload]
+    except OSError as error:
+        return f"{argv[0]} cannot be started: {error.strerror}"
+    try:
+        _, told = child.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return f"it has not ended within {timeout_s:.0f} s"
+    finally:
+        _end(child)
+    last = next((line.strip() for line in reversed(told.splitlines()) if line.strip()), "")
+    return f"it ended with status {child.returncode}: {last}" if child.returncode else None
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End the child's whole group, which may have ranks in it."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    child.wait()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _computation(values: dict[str, Any], ended: str | None, seconds: float) -> Computation:
+    problems = dict(values.pop("problems", {}))
+    doing = values.pop("doing", "python")
+    if ended is not None:
+        problems[doing] = ended
+    known = {field.name for field in fields(Computation)}
+    plain = {name: value for name, value in values.items() if name in known}
+    told = tuple((str(part), str(text)) for part, text in problems.items())
+    return Computation(**plain, problems=told, seconds=round(seconds, 1))
