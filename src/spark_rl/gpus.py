@@ -122,4 +122,6 @@ def _rank(seen: tuple[Gpu, ...], chosen: Gpu) -> str:
 
 def gib(mib: int) -> str:
     """Return an amount of memory in words."""
+    if mib >= 2**20:
+        return f"{mib / 2**20:.1f} TiB"
     return f"{mib / 1024:.1f} GiB" if mib < 10 * 1024 else f"{mib / 1024:.0f} GiB"

@@ -58,9 +58,15 @@ def _kind(host: Host, alike: list[Gpu]) -> str:
         free = [gpus.free_mib(host, gpu) for gpu in alike]
         least = min((amount for amount in free if amount is not None), default=None)
         each = " each" if len(alike) > 1 else ""
-        memory = f"{gib(first.memory_total_mib or 0)}{each}" + (f", {gib(least)} free" if least is not None else "")
+        memory = f"{gib(first.memory_total_mib or 0)}{each}" + (_free(least, alike))
     capability = f" ({first.compute_capability})" if first.compute_capability else ""
     return f"{numbers}: {first.name}{capability}, {memory}"
+
+
+def _free(least: int | None, alike: list[Gpu]) -> str:
+    if least is None:
+        return ""
+    return f", {gib(least)} free" if len(alike) == 1 else f", {gib(least)} or more free"
 
 
 def findings(host: Host, installation: Installation | None) -> tuple[Finding, ...]:
@@ -127,7 +133,7 @@ def _driver(host: Host, installation: Installation | None) -> Finding | None:
     return Finding(
         code="driver-old",
         level="error",
-        message=f"torch there is built for CUDA {built}, and driver {host.driver} runs CUDA up to {host.cuda}",
+        message=f"torch is built for CUDA {built}, and driver {host.driver} runs CUDA up to {host.cuda}",
         hint=f"install driver {driver} or newer: sudo apt-get install nvidia-driver-{driver}-open && sudo reboot",
     )
 
@@ -138,13 +144,13 @@ def _torch(gpu: Gpu, host: Host, installation: Installation | None) -> Finding |
         return None
     built, capability = installation.torch_cuda, gpu.compute_capability
     if built == "cpu":
-        what = "torch there is built without CUDA"
+        what = "torch is built without CUDA"
     elif capability is None:
         return None
     elif older(built, _since(capability)):
-        what = f"torch there is built for CUDA {built}, which does not know {gpu.name} ({capability})"
+        what = f"torch is built for CUDA {built}, which does not know {gpu.name} ({capability})"
     elif older(capability, _CUDA_13_OLDEST) and not older(built, "13.0"):
-        what = f"torch there is built for CUDA {built}, which has dropped {gpu.name} ({capability})"
+        what = f"torch is built for CUDA {built}, which has dropped {gpu.name} ({capability})"
         return Finding(code="torch-cuda", level="error", message=what, hint=_install(installation, "12.6"))
     else:
         return None

@@ -21,13 +21,16 @@ _NONE = Finding(
 
 def lines(found: tuple[tuple[Installation, str], ...]) -> tuple[str, ...]:
     """Return every installation in words, the one in use first and with its reason."""
-    return tuple(_told(entry, reason, first=not place) for place, (entry, reason) in enumerate(found)) or ("none",)
+    if not found:
+        return ("none",)
+    (_, reason), *_ = found
+    used, *others = (_told(entry) for entry, _ in found)
+    return (used, f"used: {reason}", *(f"also {other}" for other in others))
 
 
-def _told(entry: Installation, reason: str, *, first: bool) -> str:
+def _told(entry: Installation) -> str:
     python = f", Python {entry.python_version}" if entry.python_version else ""
-    use = f"used: {reason}" if first else "found"
-    return f"{entry.version} {entry.kind} in {entry.path}{python} ({use})"
+    return f"{entry.version} {entry.kind} in {entry.path}{python}"
 
 
 def findings(found: tuple[tuple[Installation, str], ...]) -> tuple[Finding, ...]:

@@ -34,7 +34,7 @@ def lines(installation: Installation | None) -> tuple[str, ...]:
     known = installation.isaacsim or number is not None
     told = f"Isaac Sim{f' {number}' if number else ''}" if known else "Isaac Sim was not found beside the checkout"
     if installation.sim_python is not None:
-        told += "; its python.sh overwrites LD_PRELOAD, which spark-rl puts back"
+        return (told, "its python.sh overwrites LD_PRELOAD; spark-rl puts it back")
     return (told,)
 
 

@@ -10,7 +10,8 @@ from spark_rl.model import Finding
 if TYPE_CHECKING:
     from spark_rl.model import Folder, Host, Plan
 
-_NAMES = {"logs": "logs", "cache": "caches", "temp": "temporary files", "shm": "shared memory"}
+_NAMES = {"logs": "logs", "cache": "caches", "temp": "temporary files"}
+_SHORT = {"logs": "logs", "cache": "caches", "temp": "temp", "shm": "/dev/shm"}  # noqa: S108 - a name to show
 _FULL_MIB = {"logs": 512, "cache": 256, "temp": 64}
 _LOW_MIB = {"logs": 5 * 1024, "cache": 2 * 1024, "temp": 512}
 """Free space under which a run fails, and under which a long one may."""
@@ -21,7 +22,7 @@ SHM_MIB = 1024
 
 def lines(host: Host) -> tuple[str, ...]:
     """Return the free space in words, purposes on one disk together."""
-    told = (f"{_NAMES.get(folder.purpose, folder.purpose)} {gib(folder.free_mib)}" for folder in host.folders)
+    told = (f"{_SHORT.get(folder.purpose, folder.purpose)} {gib(folder.free_mib)}" for folder in host.folders)
     return (f"free: {', '.join(told)}",) if host.folders else ()
 
 
