@@ -10,7 +10,8 @@ import pytest
 from planning import ENV, GPU, LAB, checkout, host, package, planned
 from spark_rl import checks
 from spark_rl.model import Computation, Finding, Folder, Gpu, GpuProcess, Host, Installation, Request
-from spark_rl.profiles.requirements import RELEASES, older, requirements
+from spark_rl.profiles import RELEASES
+from spark_rl.profiles.requirements import older, requirements
 
 CARTPOLE = "Isaac-Cartpole-Direct-v0"
 OLD = {

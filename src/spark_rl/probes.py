@@ -37,22 +37,26 @@ def compute(installation: Installation, ranks: int, timeout_s: float = TIMEOUT_S
 
 def _run(argv: tuple[str, ...], timeout_s: float) -> str | None:
     """Run a program to its end; return what went wrong."""
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    try:
-        child = subprocess.Popen(argv, text=True, errors="replace", start_new_session=True, **quiet)  # type: ignore[call-overload]
-    except OSError as error:
-        return f"{argv[0]} cannot be started: {error.strerror}"
-    try:
-        _, told = child.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        return f"it has not ended within {timeout_s:.0f} s"
-    finally:
-        _end(child)
-    last = next((line.strip() for line in reversed(told.splitlines()) if line.strip()), "")
-    return f"it ended with status {child.returncode}: {last}" if child.returncode else None
+    with tempfile.TemporaryFile("w+", errors="replace") as told:
+        # A file and not a pipe: what the child leaves behind would keep a pipe open.
+        try:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=told, start_new_session=True
+            )
+        except OSError as error:
+            return f"{argv[0]} cannot be started: {error.strerror}"
+        try:
+            status = child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return f"it has not ended within {timeout_s:g} s"
+        finally:
+            _end(child)
+        told.seek(0)
+        last = next((line.strip() for line in reversed(told.readlines()) if line.strip()), "")
+        return f"it ended with status {status}: {last}" if status else None
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _end(child: subprocess.Popen[bytes]) -> None:
     """End the child's whole group, which may have ranks in it."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
