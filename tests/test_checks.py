@@ -9,7 +9,8 @@ import pytest
 
 from planning import ENV, GPU, LAB, checkout, host, package, planned
 from spark_rl import checks
-from spark_rl.model import Computation, Finding, Folder, Gpu, GpuProcess, Host, Installation, Request
+from spark_rl.model import Finding, Folder, Gpu, GpuProcess, Host, Installation, Request
+from spark_rl.outcome import Computation
 from spark_rl.profiles import RELEASES
 from spark_rl.profiles.requirements import older, requirements
 

@@ -15,7 +15,7 @@ import pytest
 import stand_in
 from fakes import lab
 from planning import HOSTS
-from spark_rl import documents, host, network, prepare
+from spark_rl import documents, examination, host, network
 from spark_rl.__main__ import run
 from spark_rl.errors import RequestError
 from spark_rl.model import Folder
@@ -146,11 +146,11 @@ def test_an_installation_that_is_broken_is_told(
 
 def test_a_named_isaac_lab_is_the_one_in_use(here: Path, tmp_path: Path) -> None:
     other = stand_in.checkout(tmp_path / "other", "2.2.0")
-    seen = prepare.examine(prepare.Place(cwd=here, isaaclab=str(other)))
+    seen = examination.examine(here, str(other))
     first, why = seen.installations[0]
     assert (first.path, why) == (str(other), "named by --isaaclab")
     with pytest.raises(RequestError):
-        prepare.examine(prepare.Place(cwd=here, isaaclab=str(tmp_path / "none")))
+        examination.examine(here, str(tmp_path / "none"))
 
 
 def test_deep_is_for_this_machine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import stand_in
 from fakes import lab
-from spark_rl import launch, network, prepare
+from spark_rl import examination, launch, network, prepare
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.logs import Traces
 from spark_rl.model import CheckpointFile, Finding, Installation, Plan, Request, Resolved, Task
@@ -493,7 +493,7 @@ def test_no_server_is_no_answer(url: str) -> None:
 def test_doctor_looks_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env = stand_in.kitless(tmp_path / "env")
     monkeypatch.setenv("VIRTUAL_ENV", str(env))
-    seen = prepare.examine(prepare.Place(cwd=tmp_path))
+    seen = examination.examine(tmp_path)
     assert (str(env), "the active environment ($VIRTUAL_ENV)") in [(it.path, why) for it, why in seen.installations]
     assert "isaaclab-missing" not in [finding.code for finding in seen.findings]
 
@@ -501,7 +501,7 @@ def test_doctor_looks_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_doctor_names_the_isaac_lab_of_the_settings_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = stand_in.checkout(tmp_path / "elsewhere", "2.3.0")
     monkeypatch.setenv("SPARK_RL_ISAACLAB", str(lab))
-    seen = prepare.examine(prepare.Place(cwd=tmp_path))
+    seen = examination.examine(tmp_path)
     first, why = seen.installations[0]
     assert (first.path, why) == (str(lab), "named by SPARK_RL_ISAACLAB")
     assert "isaaclab-missing" not in {finding.code for finding in seen.findings}

@@ -22,7 +22,7 @@ LAYERS = (
         "names plan profiles registrations scanning search text words"
     ),
     "catalogues host installations logs network preload probes projects settings supervisor",
-    "completion launch prepare requests",
+    "completion examination launch prepare requests",
     "__main__ cli render tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""

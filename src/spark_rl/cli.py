@@ -252,10 +252,10 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check this machine."""
-    from spark_rl import documents, prepare, render
+    from spark_rl import documents, examination, render
 
-    place = prepare.Place(cwd=_here(), isaaclab=isaaclab, host_file=host_file)
-    seen = prepare.examine_deeply(place) if deep else prepare.examine(place)
+    look = examination.examine_deeply if deep else examination.examine
+    seen = look(_here(), isaaclab, host_file)
     told = documents.doctor(seen.host, seen.installations, seen.findings, seen.computation)
     render.document(told) if as_json else render.doctor(seen.sections)
     raise typer.Exit(1 if any(finding.level == "error" for finding in seen.findings) else 0)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spark_rl.errors import SparkError
-    from spark_rl.model import Computation, Finding, Host, Installation, Plan, Settings
-    from spark_rl.outcome import Outcome
+    from spark_rl.model import Finding, Host, Installation, Plan, Settings
+    from spark_rl.outcome import Computation, Outcome
 
 Document = dict[str, Any]
 

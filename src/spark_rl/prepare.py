@@ -12,32 +12,25 @@ from spark_rl import (
     catalogues,
     checks,
     external,
-    gpus,
     host,
     installations,
     names,
-    network,
     preload,
-    probes,
     projects,
     settings,
 )
 from spark_rl.errors import RequestError
-from spark_rl.model import Finding
 from spark_rl.plan import Context, Facts, Target, plan, resolve
 from spark_rl.plan.policy import REMOTE, run_folder, wanted
 
 if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
-    from spark_rl.checks import Section
     from spark_rl.description import Description
     from spark_rl.external import Project
-    from spark_rl.model import CheckpointFile, Computation, Folder, Host, Installation, Plan, Request
+    from spark_rl.model import CheckpointFile, Installation, Plan, Request
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
 NEWEST = "3.0.0"
-ASSETS_S = 1.5
-"""How long ``doctor`` waits for NVIDIA's asset host, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +50,7 @@ def gather(place: Place) -> Facts:
     """
     if place.host_file is None:
         installation, chosen = _installation(place)
-        machine = replace(host.probe(), folders=_folders(place.cwd, installation))
+        machine = replace(host.probe(), folders=host.folders(_log_root(place.cwd, installation)))
         installation = installations.with_runtime(installation, os.environ)
     else:
         machine, listed = host.load(place.host_file)
@@ -76,6 +69,10 @@ def gather(place: Place) -> Facts:
         active=installations.active_environments(os.environ),
         projects=found,
     )
+
+
+def _log_root(cwd: Path, installation: Installation) -> Path:
+    return Path(installation.path) if installation.generation < 3 else cwd
 
 
 def remember(facts: Facts) -> None:
@@ -115,17 +112,6 @@ def decide(request: Request, facts: Facts) -> Plan:
         return decided
     found = (*decided.findings, *checks.for_plan(decided, asked, facts.host))
     return replace(decided, findings=checks.ordered(found))
-
-
-def _folders(cwd: Path, installation: Installation | None) -> tuple[Folder, ...]:
-    """Return the folders of this machine that a run writes to."""
-    import tempfile
-
-    old = installation is not None and installation.generation < 3
-    logs = Path(installation.path) if installation is not None and old else cwd
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    temp = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    return host.look({"logs": (logs,), "cache": (caches,), "temp": (temp,), "shm": (Path("/dev/shm"),)})  # noqa: S108
 
 
 def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:
@@ -186,72 +172,3 @@ def _listed(place: Place) -> tuple[Installation | None, Catalog]:
 
 def _projects(place: Place) -> tuple[Project, ...]:
     return projects.find(place.cwd, projects.named(settings.load(place.cwd)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
-    """A machine: its facts, every Isaac Lab on it with the reason why it would be used, and what is wrong.
-
-    The installation in use comes first.
-    """
-
-    host: Host
-    installations: tuple[tuple[Installation, str], ...]
-    sections: tuple[Section, ...]
-    computation: Computation | None = None
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is wrong, over all groups."""
-        return checks.findings(self.sections)
-
-
-def examine(place: Place) -> Examination:
-    """Return all that is known of this machine, or of the one that the host file of ``place`` describes.
-
-    Raises:
-        RequestError: The installation that was named is none.
-    """
-    if place.host_file is not None:
-        machine, listed = host.load(place.host_file)
-        found = tuple((entry, f"listed in {place.host_file}") for entry in listed)
-        return Examination(host=machine, installations=found, sections=checks.for_machine(machine, found))
-    found, broken = _installed(place)
-    machine = replace(
-        host.probe(),
-        folders=_folders(place.cwd, found[0][0] if found else None),
-        asset_host=None if os.environ.get("ISAACSIM_ASSET_ROOT") else network.answers(timeout_s=ASSETS_S),
-    )
-    return Examination(host=machine, installations=found, sections=checks.for_machine(machine, found, broken))
-
-
-def _installed(place: Place) -> tuple[tuple[tuple[Installation, str], ...], tuple[Finding, ...]]:
-    """Return the installations of this machine with their reasons, and why others cannot be used."""
-    setting = settings.load(place.cwd).get("isaaclab")
-    named, source = (place.isaaclab, "--isaaclab") if place.isaaclab is not None else (setting.value, setting.source)
-    first = ((installations.inspect(Path(named)), f"named by {source}"),) if isinstance(named, str) else ()
-    others, broken = installations.found(place.cwd, os.environ)
-    known = {entry.path: (installations.with_runtime(entry, os.environ), why) for entry, why in (*others, *first)}
-    order = dict.fromkeys(entry.path for entry, _ in (*first, *others))
-    return tuple(known[path] for path in order), tuple(_unusable(error) for error in broken)
-
-
-def _unusable(error: RequestError) -> Finding:
-    return Finding(code="isaaclab-broken", level="warning", message=error.message, hint=error.hint)
-
-
-def examine_deeply(place: Place) -> Examination:
-    """Return an examination that has also computed something in the Python of the Isaac Lab in use.
-
-    Raises:
-        RequestError: The installation that was named is none, or the machine is another one.
-    """
-    if place.host_file is not None:
-        raise RequestError("--deep computes on this machine, and --host describes another one", "leave one of them out")
-    examined = examine(place)
-    if not examined.installations:
-        return examined
-    used, seen = examined.installations[0][0], len(gpus.visible(examined.host))
-    done = probes.compute(used, seen)
-    sections = (*examined.sections, checks.for_computation(done, used, seen))
-    return replace(examined, sections=sections, computation=done)

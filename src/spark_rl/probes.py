@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_rl.model import Computation
+from spark_rl.outcome import Computation
 
 if TYPE_CHECKING:
     from spark_rl.model import Installation

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spark_rl.checks import assets, computed, environment, gpu, installation, libraries, machine, simulator, storage
+from spark_rl.checks import environment, gpu, installation, libraries, machine, simulator, storage
 from spark_rl.checks.machine import NO_LIBGOMP
 
 if TYPE_CHECKING:
-    from spark_rl.model import Computation, Finding, Host, Installation, Plan, Request
+    from spark_rl.model import Finding, Host, Installation, Plan, Request
+    from spark_rl.outcome import Computation
 
 __all__ = ["NO_LIBGOMP", "Section", "findings", "for_computation", "for_machine", "for_plan", "ordered"]
 
@@ -28,6 +29,8 @@ class Section:
 
 def for_machine(host: Host, found: Found, broken: tuple[Finding, ...] = ()) -> tuple[Section, ...]:
     """Return everything about a machine, in groups; ``broken`` tells of installations that cannot be used."""
+    from spark_rl.checks import assets
+
     used = found[0][0] if found else None
     groups = (
         ("machine", machine.lines(host), machine.findings(host)),
@@ -48,6 +51,8 @@ def for_machine(host: Host, found: Found, broken: tuple[Finding, ...] = ()) -> t
 
 def for_computation(done: Computation, used: Installation, gpus: int) -> Section:
     """Return what a small computation showed; ``gpus`` is the number of GPUs that can be seen."""
+    from spark_rl.checks import computed
+
     return Section(name="deep", lines=computed.lines(done), findings=ordered(computed.findings(done, used, gpus)))
 
 

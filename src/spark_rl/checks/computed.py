@@ -8,7 +8,8 @@ from spark_rl.checks.libraries import pip, torch_needed
 from spark_rl.model import Finding
 
 if TYPE_CHECKING:
-    from spark_rl.model import Computation, Installation
+    from spark_rl.model import Installation
+    from spark_rl.outcome import Computation
 
 TOLERANCE = 5e-3
 """Relative error of a product of matrices; TF32, which some GPUs round to, stays below 1e-3."""
