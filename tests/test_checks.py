@@ -9,6 +9,7 @@ import pytest
 
 from planning import ENV, GPU, LAB, checkout, host, package, planned
 from spark_rl import checks
+from spark_rl.checks import groups
 from spark_rl.model import Finding, Folder, Gpu, GpuProcess, Host, Installation, Request
 from spark_rl.outcome import Computation
 from spark_rl.profiles import RELEASES
@@ -59,7 +60,7 @@ def machine(**values: Any) -> Host:
 
 def doctor(facts: Host, *found: Installation) -> dict[str, Finding]:
     named = tuple((entry, "named") for entry in found)
-    return {finding.code: finding for finding in checks.findings(checks.for_machine(facts, named))}
+    return {finding.code: finding for finding in groups.findings(groups.for_machine(facts, named))}
 
 
 def preflight(on: Installation, facts: Host | None = None, **asked: Any) -> dict[str, Finding]:
@@ -558,7 +559,7 @@ COMPUTED = Computation(
 
 
 def computed(on: Installation, gpus: int = 1, **values: Any) -> tuple[tuple[str, ...], dict[str, Finding]]:
-    section = checks.for_computation(replace(COMPUTED, warp_device="cuda:0", **values), on, gpus)
+    section = groups.for_computation(replace(COMPUTED, warp_device="cuda:0", **values), on, gpus)
     return section.lines, {finding.code: finding for finding in section.findings}
 
 

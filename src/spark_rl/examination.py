@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import checks, gpus, host, installations, network, probes, settings
+from spark_rl import gpus, host, installations, network, probes, settings
+from spark_rl.checks import groups
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 
 if TYPE_CHECKING:
-    from spark_rl.checks import Section
+    from spark_rl.checks.groups import Section
     from spark_rl.model import Host, Installation
     from spark_rl.outcome import Computation
 
@@ -35,7 +36,7 @@ class Examination:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, over all groups."""
-        return checks.findings(self.sections)
+        return groups.findings(self.sections)
 
 
 def examine(cwd: Path, isaaclab: str | None = None, host_file: Path | None = None) -> Examination:
@@ -47,7 +48,7 @@ def examine(cwd: Path, isaaclab: str | None = None, host_file: Path | None = Non
     if host_file is not None:
         machine, listed = host.load(host_file)
         found = tuple((entry, f"listed in {host_file}") for entry in listed)
-        return Examination(host=machine, installations=found, sections=checks.for_machine(machine, found))
+        return Examination(host=machine, installations=found, sections=groups.for_machine(machine, found))
     found, broken = _installed(cwd, isaaclab)
     old = bool(found) and found[0][0].generation < 3
     machine = replace(
@@ -55,7 +56,7 @@ def examine(cwd: Path, isaaclab: str | None = None, host_file: Path | None = Non
         folders=host.folders(Path(found[0][0].path) if old else cwd),
         asset_host=None if os.environ.get("ISAACSIM_ASSET_ROOT") else network.answers(timeout_s=ASSETS_S),
     )
-    return Examination(host=machine, installations=found, sections=checks.for_machine(machine, found, broken))
+    return Examination(host=machine, installations=found, sections=groups.for_machine(machine, found, broken))
 
 
 def _installed(cwd: Path, isaaclab: str | None) -> tuple[tuple[tuple[Installation, str], ...], tuple[Finding, ...]]:
@@ -86,5 +87,5 @@ def examine_deeply(cwd: Path, isaaclab: str | None = None, host_file: Path | Non
         return examined
     used, seen = examined.installations[0][0], len(gpus.visible(examined.host))
     done = probes.compute(used, seen)
-    sections = (*examined.sections, checks.for_computation(done, used, seen))
+    sections = (*examined.sections, groups.for_computation(done, used, seen))
     return replace(examined, sections=sections, computation=done)

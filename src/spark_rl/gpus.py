@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spark_rl.model import Gpu
@@ -14,15 +13,6 @@ SMALL_MIB = 256
 """A program that holds less does not make a GPU busy."""
 
 _UNSEEN_MIB, _UNSEEN_SHARE = 2048, 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The device that ``--device auto`` means, and why; ``ordered`` says that CUDA must number by PCI bus for it."""
-
-    device: str
-    why: str
-    ordered: bool = False
 
 
 def visible(host: Host) -> tuple[Gpu, ...]:
@@ -91,21 +81,20 @@ def _told(process: GpuProcess) -> str:
     return f"{process.name or 'a process of another container or user'} (pid {process.pid}) holds {amount}"
 
 
-def choose(host: Host) -> Choice:
-    """Return the device that ``auto`` means: of the free GPUs that can be seen the one with most free memory.
+def choose(host: Host) -> tuple[str, str]:
+    """Return the device that ``auto`` means, and why: of the free GPUs that can be seen the one with most free memory.
 
     Where none is free it is the one with most free memory; where none can be seen, the CPU.
     """
     seen = visible(host)
     if not seen:
-        return Choice(device="cpu", why="auto: no GPU can be seen")
+        return "cpu", "auto: no GPU can be seen"
     number = min(range(len(seen)), key=lambda place: (busy(seen[place]) is not None, -_size(host, seen[place]), place))
     chosen = seen[number]
     free = free_mib(host, chosen)
     memory = "" if free is None else f", with {gib(free)} free" + (" of shared memory" if chosen.unified else "")
     rank = "the only one that can be seen" if len(seen) == 1 else _rank(seen, chosen)
-    why = f"auto: GPU {chosen.index} ({chosen.name}){memory}: {rank}"
-    return Choice(device=f"cuda:{number}", why=why, ordered=own_order(host) and not numbered_mask(host))
+    return f"cuda:{number}", f"auto: GPU {chosen.index} ({chosen.name}){memory}: {rank}"
 
 
 def _size(host: Host, gpu: Gpu) -> int:

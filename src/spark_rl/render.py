@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spark_rl.catalog import Catalog
-    from spark_rl.checks import Section
+    from spark_rl.checks.groups import Section
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
     from spark_rl.model import Finding, Plan, Settings

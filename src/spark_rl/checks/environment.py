@@ -10,7 +10,7 @@ from spark_rl.model import Finding
 if TYPE_CHECKING:
     from spark_rl.model import Host, Installation, Plan
 
-_PYTHON = re.compile(r"/python(?P<version>3\.\d+)/(?:site|dist)-packages")
+_PYTHON = r"/python(?P<version>3\.\d+)/(?:site|dist)-packages"
 
 
 def lines(host: Host) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def _search_path(host: Host, installation: Installation | None) -> tuple[Finding
     own = installation.python_version if installation else None
     entries = (host.variable("PYTHONPATH") or "").split(":")
     ros = next((entry for entry in entries if entry.startswith("/opt/ros/")), None)
-    versions = ((entry, match["version"]) for entry in entries if (match := _PYTHON.search(entry)))
+    versions = ((entry, match["version"]) for entry in entries if (match := re.search(_PYTHON, entry)))
     foreign = next((entry for entry, version in versions if own is not None and version != own), None)
     if ros is None and foreign is None:
         return ()

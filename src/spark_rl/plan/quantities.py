@@ -63,12 +63,13 @@ def _chosen(context: Context) -> Part:
     """Return what ``--device auto`` means on this machine."""
     if context.distributed:
         return Part(reasons=because("device", "auto: each rank has a GPU of its own"))
-    choice = gpus.choose(context.facts.host)
-    if not _moves_agent(context) and choice.device.startswith("cuda"):
+    host = context.facts.host
+    chosen, why = gpus.choose(host)
+    if not _moves_agent(context) and chosen != "cpu":
         why = f"auto: play of Isaac Lab {context.facts.installation.version} leaves the agent on cuda:0"
         return _moved(context, "cuda:0", why)
-    part = _moved(context, choice.device, choice.why, (_NO_GPU,) if choice.device == "cpu" and context.old else ())
-    if not choice.ordered:
+    part = _moved(context, chosen, why, (_NO_GPU,) if chosen == "cpu" and context.old else ())
+    if not gpus.own_order(host) or gpus.numbered_mask(host):
         return part
     order = because("CUDA_DEVICE_ORDER", "unlike GPUs: CUDA would number the fastest first")
     return join((part, Part(env=(("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),), reasons=order)))
