@@ -325,7 +325,7 @@ def test_a_library_that_is_missing() -> None:
 
 
 def test_no_library_at_all_stops_training() -> None:
-    bare = package(packages=(("torch", "2.11.0"),), python_version="3.12", torch_cuda="13.0")
+    bare = package(packages=(("torch", "2.11.0"), ("moviepy", "1.0.3")), python_version="3.12", torch_cuda="13.0")
     assert doctor(machine(), bare)["library-missing"].level == "error"
 
 
@@ -354,6 +354,10 @@ def test_moviepy_counts_with_video_alone() -> None:
     on = new(isaacsim=True, eula=True, without="moviepy")
     assert preflight(on, video=True)["moviepy"].hint == f"{ENV}/bin/python -m pip install 'moviepy<2'"
     assert "moviepy" not in preflight(on)
+    assert doctor(machine(), on)["moviepy"].level == "note"
+    too_new = new(isaacsim=True, eula=True, packages={"moviepy": "2.2.1"})
+    assert preflight(too_new, video=True)["moviepy"].message == "a video cannot be written: moviepy 2.2.1 is too new"
+    assert preflight(old(), video=True) == {}
     # Without Isaac Sim planning tells it.
     assert "moviepy" not in preflight(new(without="moviepy"), video=True)
 
@@ -388,6 +392,12 @@ def test_an_old_c_library(on: Installation, level: str | None) -> None:
     facts = machine(glibc="2.31")
     found = doctor(facts, on)
     assert (found["glibc-old"].level if "glibc-old" in found else None) == level
+
+
+def test_a_device_that_was_passed_through_counts_as_far_as_it_can_be_read() -> None:
+    facts = machine(gpus=(BUSY, FREE))
+    assert preflight(new(), facts, passthrough=("--device", "cuda:0")).keys() == {"gpu-busy"}
+    assert preflight(new(), facts, passthrough=("--device", "cuda:x")) == {}
 
 
 def test_a_newton_task_starts_no_simulator() -> None:
@@ -485,7 +495,7 @@ def test_assets(values: dict[str, Any], environ: dict[str, str], code: str | Non
 # Storage
 
 
-def folder(purpose: str, free: int = 100_000, *, path: str = "/work dir", writable: bool = True) -> Folder:
+def folder(purpose: str, free: int = 100_000, *, path: str = "/work dir/logs", writable: bool = True) -> Folder:
     return Folder(purpose=purpose, path=path, free_mib=free, writable=writable)
 
 

@@ -115,7 +115,7 @@ def test_this_machine(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["host"]["asset_host"] is True
     assert document["host"]["glibc"] == os.confstr("CS_GNU_LIBC_VERSION").split()[1]  # type: ignore[union-attr]
     folders = {folder["purpose"]: folder for folder in document["host"]["folders"]}
-    assert folders["logs"]["path"] == str(here)
+    assert folders["logs"]["path"] == f"{here}/logs"
     assert folders["logs"]["writable"] is True
     free = os.statvfs(here)
     assert folders["logs"]["free_mib"] == pytest.approx(free.f_bavail * free.f_frsize / 2**20, rel=0.2)
@@ -163,7 +163,7 @@ def test_deep_is_for_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def full_disk(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    full = Folder(purpose="logs", path=str(here), free_mib=3, writable=True)
+    full = Folder(purpose="logs", path=f"{here}/logs", free_mib=3, writable=True)
     monkeypatch.setattr(host, "look", lambda _: (full,))
     return here
 
@@ -176,7 +176,7 @@ def told(*words: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 def test_a_dry_run_shows_what_would_stop_the_start(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = told("train", *CARTPOLE, capsys=capsys)
-    assert found["disk-full"]["message"] == f"only 3 MiB are left for logs in {full_disk}"
+    assert found["disk-full"]["message"] == f"only 3 MiB are left for logs in {full_disk}/logs"
     assert "disk-full" not in told("train", *CARTPOLE, "--no-preflight", capsys=capsys)
 
 
@@ -190,7 +190,7 @@ def test_an_error_stops_the_start_with_1(
     assert run([*words, "--json"]) == 1
     out, _ = capsys.readouterr()
     assert json.loads(out)["error"]["kind"] == "check"
-    assert json.loads(out)["error"]["hint"] == f"free some: du -xh -d1 {full_disk} | sort -h | tail"
+    assert json.loads(out)["error"]["hint"] == f"free some: du -xh -d1 {full_disk}/logs | sort -h | tail"
 
 
 @pytest.mark.parametrize(("words", "code"), [((), 1), (("--no-preflight",), 0)])

@@ -253,6 +253,12 @@ def test_folders_as_they_are_and_as_they_will_be(tmp_path: Path, monkeypatch: py
     assert [folder.writable for folder in host.look({"logs": (tmp_path,)})] == [False]
 
 
+def test_a_file_system_that_does_not_tell_its_room_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: nothing)
+    assert host.look({"logs": (tmp_path,)}) == ()
+
+
 def test_an_asset_root_holds_the_folder_isaac(tmp_path: Path) -> None:
     assert host.probe({}).asset_root is None
     assert host.probe({"ISAACSIM_ASSET_ROOT": "https://mirror"}).asset_root is None

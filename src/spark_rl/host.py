@@ -60,12 +60,12 @@ def probe(environ: Mapping[str, str] | None = None) -> Host:
     )
 
 
-def folders(logs: Path, environ: Mapping[str, str] | None = None) -> tuple[Folder, ...]:
-    """Return the folders of this machine that a run writes to; ``logs`` is where its logs land."""
+def folders(cwd: Path, environ: Mapping[str, str] | None = None) -> tuple[Folder, ...]:
+    """Return the folders of this machine that a run in ``cwd`` writes to."""
     environ = os.environ if environ is None else environ
     cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     temp = Path(environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the module tempfile takes 5 ms to load
-    return look({"logs": (logs,), "cache": (cache,), "temp": (temp,), "shm": (Path("/dev/shm"),)})  # noqa: S108
+    return look({"logs": (cwd / "logs",), "cache": (cache,), "temp": (temp,), "shm": (Path("/dev/shm"),)})  # noqa: S108
 
 
 def look(folders: Mapping[str, Iterable[Path]]) -> tuple[Folder, ...]:
@@ -82,6 +82,8 @@ def _folder(purpose: str, path: Path) -> Folder | None:
     try:
         disk = os.statvfs(existing)
     except OSError:
+        return None
+    if not disk.f_blocks:  # some network file systems do not tell
         return None
     free = disk.f_bavail * disk.f_frsize // 2**20
     return Folder(purpose=purpose, path=str(path), free_mib=free, writable=os.access(existing, os.W_OK | os.X_OK))

@@ -50,7 +50,7 @@ def gather(place: Place) -> Facts:
     """
     if place.host_file is None:
         installation, chosen = _installation(place)
-        machine = replace(host.probe(), folders=host.folders(_log_root(place.cwd, installation)))
+        machine = replace(host.probe(), folders=host.folders(_run_folder(place.cwd, installation)))
         installation = installations.with_runtime(installation, os.environ)
     else:
         machine, listed = host.load(place.host_file)
@@ -71,7 +71,7 @@ def gather(place: Place) -> Facts:
     )
 
 
-def _log_root(cwd: Path, installation: Installation) -> Path:
+def _run_folder(cwd: Path, installation: Installation) -> Path:
     return Path(installation.path) if installation.generation < 3 else cwd
 
 

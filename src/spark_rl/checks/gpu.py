@@ -34,8 +34,8 @@ def used(decided: Plan, request: Request, host: Host) -> tuple[Gpu, ...]:
         return seen[: int(request.gpus)] if request.gpus.isdecimal() else seen
     argv = decided.argv
     device = argv[argv.index("--device") + 1] if "--device" in argv[:-1] else "cuda:0"
-    number = int(device.partition(":")[2] or 0)
-    return () if device == "cpu" else seen[number : number + 1]
+    number = device.partition(":")[2] or "0"
+    return seen[int(number) : int(number) + 1] if device != "cpu" and number.isdecimal() else ()
 
 
 def lines(host: Host) -> tuple[str, ...]:

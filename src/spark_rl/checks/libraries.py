@@ -12,7 +12,7 @@ from spark_rl.profiles.requirements import Requirements, older, requirements
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spark_rl.model import Installation, Plan, Request
+    from spark_rl.model import Installation, Level, Plan, Request
 
 GYM = "gym==0.26.2"
 """rl_games imports it, and neither names it as a requirement nor brings it."""
@@ -75,7 +75,7 @@ def findings(installation: Installation | None) -> tuple[Finding, ...]:
         else finding
         for finding in found
     )
-    return (*noted, *_torch(installation, wanted))
+    return (*noted, *_torch(installation, wanted), *_moviepy(installation, "note"))
 
 
 def for_run(decided: Plan, request: Request) -> tuple[Finding, ...]:
@@ -84,7 +84,7 @@ def for_run(decided: Plan, request: Request) -> tuple[Finding, ...]:
     wanted = needed(installation)
     if wanted is None or not listed(installation):
         return ()
-    video = tuple(_moviepy(installation)) if request.video else ()
+    video = tuple(_moviepy(installation, "error")) if request.video else ()
     return (*_library(installation, wanted, decided.library), *_torch(installation, wanted), *video)
 
 
@@ -112,8 +112,12 @@ def _torch(installation: Installation, wanted: Requirements) -> Iterator[Finding
         yield Finding(code="torch-version", level="warning", message=message, hint=hint)
 
 
-def _moviepy(installation: Installation) -> Iterator[Finding]:
-    if installation.package("moviepy") is None:
-        hint = pip(installation, "moviepy<2")
-        message = "a video cannot be written: moviepy is not installed"
-        yield Finding(code="moviepy", level="error", message=message, hint=hint)
+def _moviepy(installation: Installation, level: Level) -> Iterator[Finding]:
+    """Yield that videos cannot be written; what 3.0 asks for in its metadata is a version before 2."""
+    version = installation.package("moviepy")
+    new = version is not None and installation.generation > 2 and not older(version, "2")
+    if version is not None and not new:
+        return
+    what = f"moviepy {version} is too new" if new else "moviepy is not installed"
+    hint = pip(installation, "moviepy<2" if installation.generation > 2 else "moviepy")
+    yield Finding(code="moviepy", level=level, message=f"a video cannot be written: {what}", hint=hint)

@@ -65,7 +65,7 @@ def _starts_kit(decided: Plan) -> bool:
         return False
     words = {"isaacsim_physx", "physx", "kit"} & {word.rpartition("=")[2] for word in argv}
     video = "--video" in argv and not {"newton_gl", "newton"} & set(argv)
-    return bool(words) or video or decided.task.task.kitless is not True
+    return bool(words) or video or decided.task.task.kitless is False
 
 
 def _present(installation: Installation) -> tuple[Finding, ...]:

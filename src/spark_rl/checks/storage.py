@@ -34,7 +34,7 @@ def findings(host: Host) -> tuple[Finding, ...]:
 
 def for_run(decided: Plan, host: Host, *, ranks: int) -> tuple[Finding, ...]:
     """Return what is wrong with the folders that a plan writes to."""
-    written = (folder for folder in host.folders if folder.purpose != "logs" or folder.path == decided.cwd)
+    written = (folder for folder in host.folders if folder.purpose != "logs" or folder.path == f"{decided.cwd}/logs")
     found = tuple(finding for folder in written for finding in _folder(folder))
     return (*found, *(_shared(host) if ranks > 1 else ()))
 
@@ -70,8 +70,8 @@ def _left(mib: int) -> str:
 
 
 _WRITABLE = {
-    "logs": "run it in a folder of your own, or: sudo chown -R $USER {}",
-    "cache": "sudo chown -R $USER {}, or: export XDG_CACHE_HOME=A_FOLDER_OF_YOUR_OWN",
+    "logs": "sudo mkdir -p {0} && sudo chown $USER {0}",
+    "cache": "sudo chown $USER {0}, or: export XDG_CACHE_HOME=A_FOLDER_OF_YOUR_OWN",
     "temp": "export TMPDIR=A_FOLDER_OF_YOUR_OWN",
 }
 
