@@ -229,7 +229,7 @@ def test_who_holds_a_gpu_is_told() -> None:
         "warning",
         "GPU 0 is busy: python (pid 4242) holds 18 GiB; 5.9 GiB are free",
     )
-    assert found.hint == "take a free one with --device auto"
+    assert found.hint == "take a free one with --device auto, or choose with CUDA_VISIBLE_DEVICES"
     alone = preflight(new(), machine(gpus=(BUSY,)))["gpu-busy"]
     assert alone.hint == "wait for it, or stop it if it is yours: nvidia-smi"
 

@@ -106,7 +106,9 @@ def _taken(host: Host, gpu: Gpu) -> Finding:
         message = f"GPU {gpu.index} ({gpu.name}) has little memory{left}"
         return Finding(code="gpu-memory-low", level="warning", message=message, hint="use a small --num-envs")
     others = any(gpus.busy(other) is None for other in gpus.visible(host))
-    hint = "take a free one with --device auto" if others else "wait for it, or stop it if it is yours: nvidia-smi"
+    hint = "wait for it, or stop it if it is yours: nvidia-smi"
+    if others:
+        hint = "take a free one with --device auto, or choose with CUDA_VISIBLE_DEVICES"
     return Finding(code="gpu-busy", level="warning", message=f"GPU {gpu.index} is busy: {held}{left}", hint=hint)
 
 
@@ -129,12 +131,13 @@ def _driver(host: Host, installation: Installation | None) -> Finding | None:
     built = installation.torch_cuda if installation else None
     if built is None or built == "cpu" or host.cuda is None or int(built.split(".")[0]) <= int(host.cuda.split(".")[0]):
         return None
-    driver = _DRIVERS.get(built.split(".")[0], "a newer one")
+    driver = _DRIVERS.get(built.split(".")[0])
+    install = f"install driver {driver} or newer: sudo apt-get install nvidia-driver-{driver}-open && sudo reboot"
     return Finding(
         code="driver-old",
         level="error",
         message=f"torch is built for CUDA {built}, and driver {host.driver} runs CUDA up to {host.cuda}",
-        hint=f"install driver {driver} or newer: sudo apt-get install nvidia-driver-{driver}-open && sudo reboot",
+        hint=install if driver else "install the newest driver: https://www.nvidia.com/drivers",
     )
 
 
