@@ -10,7 +10,14 @@ import pytest
 
 HOSTS = Path(__file__).parent / "hosts"
 _DECIDING = ("SPARK_RL_", "ISAACLAB", "ISAACSIM_", "CONDA_", "LD_PRELOAD", "PYTHONEXE", "VIRTUAL_ENV")
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "LOCAL_RANK", "CUDA_VISIBLE_DEVICES")
+_OTHERS = (
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "LOCAL_RANK",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "OMNI_KIT_ACCEPT_EULA",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +35,7 @@ def pytest_configure() -> None:
 def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(_DECIDING) or name in _DISPLAYS:
+        if name.startswith(_DECIDING) or name in _OTHERS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

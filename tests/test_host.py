@@ -16,7 +16,7 @@ from fakes.nvml import Driver
 from spark_rl import host
 from spark_rl.__main__ import run
 from spark_rl.errors import RequestError
-from spark_rl.model import Gpu
+from spark_rl.model import Gpu, GpuProcess
 
 HOSTS = sorted((Path(__file__).parent / "hosts").glob("*.json"))
 SPARK = json.loads((Path(__file__).parent / "hosts" / "dgx-spark.json").read_text(encoding="utf-8"))
@@ -61,10 +61,11 @@ def test_gpus_with_and_without_memory_of_their_own(as_bytes: bool, monkeypatch: 
     driver = Driver((24 * 2**30, None), as_bytes=as_bytes)
     with_driver(driver, monkeypatch)
     facts = host.probe({})
-    assert facts.driver == "580.95.05"
+    common: dict[str, Any] = {"compute_capability": "12.1", "utilization": 7}
+    assert (facts.driver, facts.cuda) == ("580.95.05", "13.0")
     assert facts.gpus == (
-        Gpu(index=0, name="NVIDIA 0", memory_total_mib=24576, unified=False, compute_capability="12.1"),
-        Gpu(index=1, name="NVIDIA 1", memory_total_mib=None, unified=True, compute_capability="12.1"),
+        Gpu(index=0, name="NVIDIA 0", memory_total_mib=24576, memory_free_mib=12288, uuid="GPU-0", **common),
+        Gpu(index=1, name="NVIDIA 1", memory_total_mib=None, unified=True, uuid="GPU-1", **common),
     )
     assert driver.closed
 
@@ -163,6 +164,12 @@ WRONG: dict[str, Any] = {
     "a text for a count": json.dumps(SPARK | {"host": SPARK["host"] | {"cpu_count": "many"}}),
     "text for the GPUs": json.dumps(SPARK | {"host": SPARK["host"] | {"gpus": "two"}}),
     "a GPU without a name": json.dumps(SPARK | {"host": SPARK["host"] | {"gpus": [{"index": 0}]}}),
+    "a folder without room": json.dumps(
+        SPARK | {"host": SPARK["host"] | {"folders": [{"purpose": "logs", "path": "/"}]}}
+    ),
+    "a process in words": json.dumps(
+        SPARK | {"host": SPARK["host"] | {"gpus": [{"index": 0, "name": "X", "processes": ["python"]}]}}
+    ),
     "an unknown kind": json.dumps(SPARK | {"isaaclab": [{"version": "2.3.2", "kind": "docker", "path": "/x"}]}),
     "no version": json.dumps(SPARK | {"isaaclab": [{"kind": "checkout", "path": "/x"}]}),
     "a version in words": json.dumps(SPARK | {"isaaclab": [{"version": "main", "kind": "checkout", "path": "/x"}]}),
@@ -199,3 +206,74 @@ def written(folder: Path, document: Any) -> Path:
     file = folder / "host.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     return file
+
+
+def test_what_computes_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = 2**22 + 7  # above the highest number a process can have
+    with_driver(Driver((24 * 2**30,), processes=((os.getpid(), 3 * 2**30), (gone, None))), monkeypatch)
+    (gpu,) = host.probe({}).gpus
+    name = Path("/proc/self/comm").read_text().strip()
+    assert gpu.processes == (
+        GpuProcess(pid=os.getpid(), name=name, memory_mib=3072),
+        GpuProcess(pid=gone, name=None, memory_mib=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "field"),
+    [
+        ("nvmlDeviceGetUUID", "uuid"),
+        ("nvmlDeviceGetUtilizationRates", "utilization"),
+        ("nvmlDeviceGetMemoryInfo", "memory_free_mib"),
+    ],
+)
+def test_what_the_driver_does_not_answer_is_unknown(
+    unanswered: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_driver(Driver((1,), broken=unanswered), monkeypatch)
+    (gpu,) = host.probe({}).gpus
+    assert getattr(gpu, field) is None
+
+
+def test_a_driver_that_does_not_tell_its_cuda_or_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_driver(Driver((1,), broken="nvmlSystemGetCudaDriverVersion_v2"), monkeypatch)
+    assert host.probe({}).cuda is None
+    with_driver(Driver((1,), broken="nvmlDeviceGetComputeRunningProcesses", processes=((1, 1),)), monkeypatch)
+    assert host.probe({}).gpus[0].processes == ()
+
+
+def test_folders_as_they_are_and_as_they_will_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "not" / "yet"
+    there, later = host.look({"logs": (tmp_path,), "cache": (made,)})
+    assert (there.purpose, there.path, there.writable) == ("logs", str(tmp_path), True)
+    assert (later.purpose, later.path, later.writable) == ("cache", str(made), True)
+    assert later.free_mib == pytest.approx(there.free_mib, rel=0.2)
+    assert 0 < there.free_mib <= os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize // 2**20
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert [folder.writable for folder in host.look({"logs": (tmp_path,)})] == [False]
+
+
+def test_a_file_system_that_does_not_tell_its_room_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: nothing)
+    assert host.look({"logs": (tmp_path,)}) == ()
+
+
+def test_an_asset_root_holds_the_folder_isaac(tmp_path: Path) -> None:
+    assert host.probe({}).asset_root is None
+    assert host.probe({"ISAACSIM_ASSET_ROOT": "https://mirror"}).asset_root is None
+    assert host.probe({"ISAACSIM_ASSET_ROOT": str(tmp_path)}).asset_root is False
+    (tmp_path / "Isaac").mkdir()
+    assert host.probe({"ISAACSIM_ASSET_ROOT": str(tmp_path)}).asset_root is True
+
+
+def test_a_document_of_an_older_spark_rl_says_less(tmp_path: Path) -> None:
+    document = json.loads(json.dumps(SPARK))
+    for name in ("glibc", "cuda", "asset_host", "folders", "gl"):
+        del document["host"][name]
+    for name in ("uuid", "memory_free_mib", "utilization", "processes"):
+        del document["host"]["gpus"][0][name]
+    document["isaaclab"] = [{"version": "2.3.2", "kind": "checkout", "path": "/home/nvidia/IsaacLab"}]
+    facts, (found,) = host.load(written(tmp_path, document))
+    assert (facts.folders, facts.glibc, facts.gpus[0].processes) == ((), None, ())
+    assert (found.torch_cuda, found.eula) == (None, None)

@@ -291,14 +291,14 @@ def test_a_broken_one_that_nobody_named_is_passed_over(tmp_path: Path) -> None:
         select(UNSET, tmp_path, environ)
     environ["VIRTUAL_ENV"] = str(stand_in.kitless(tmp_path / "env"))
     assert select(UNSET, tmp_path, environ)[0].path == environ["VIRTUAL_ENV"]
-    assert [entry.path for entry, _ in installations.found(tmp_path, environ)] == [environ["VIRTUAL_ENV"]]
+    assert [entry.path for entry, _ in installations.found(tmp_path, environ)[0]] == [environ["VIRTUAL_ENV"]]
 
 
 def test_found_names_each_once_and_the_first_is_the_one_in_use(tmp_path: Path) -> None:
     home = stand_in.checkout(tmp_path / "IsaacLab", "2.3.2")
     env = stand_in.kitless(tmp_path / "env")
     environ = {"HOME": str(tmp_path), "ISAACLAB_PATH": str(home), "VIRTUAL_ENV": str(env), "CONDA_PREFIX": str(env)}
-    found = installations.found(tmp_path, environ)
+    found, _ = installations.found(tmp_path, environ)
     assert [entry.path for entry, _ in found] == [str(home), str(env)]
     assert select(UNSET, tmp_path, environ) == found[0]
 
@@ -336,3 +336,62 @@ def test_a_python_sh_that_loses_the_callers_value_is_known(tmp_path: Path, folde
     (path / "_isaac_sim" / "python.sh").write_text(text)
     expected = f"{path}/_isaac_sim/kit/python/bin/python3" if name in LOST else None
     assert inspect(path).sim_python == expected
+
+
+VERSION_FILES = {
+    "from typing import Optional\n__version__ = '2.11.0+cu130'\ncuda: Optional[str] = '13.0'\nhip = None\n": "13.0",
+    "__version__ = '2.7.0'\ncuda = \"12.8\"\n": "12.8",
+    "__version__ = '2.7.0+cpu'\ncuda: Optional[str] = None\n": "cpu",
+    "__version__ = '2.7.0'\n": None,
+    "__all__ = ['cuda']\n": None,
+}
+
+
+@pytest.mark.parametrize("text", VERSION_FILES)
+def test_the_cuda_of_torch_is_read_and_not_imported(text: str, tmp_path: Path) -> None:
+    env = stand_in.kitless(tmp_path / "env", torch="2.11.0")
+    (env / "lib/python3.12/site-packages/torch/version.py").write_text(text)
+    found = installations.inspect(env)
+    assert found.torch_cuda == VERSION_FILES[text]
+    assert (found.python_version, found.package("torch"), found.package("skrl")) == ("3.12", "2.11.0", None)
+
+
+@pytest.mark.parametrize(
+    ("file", "accepted"), [("isaacsim/kit/EULA_ACCEPTED", True), ("isaacsim/EULA", False), (None, False)]
+)
+def test_the_licence_of_a_packaged_simulator(file: str | None, accepted: bool, tmp_path: Path) -> None:
+    env = stand_in.kitless(tmp_path / "env", isaacsim="6.2.0.0")
+    if file:
+        noted = env / "lib/python3.12/site-packages" / file
+        noted.parent.mkdir(exist_ok=True)
+        noted.touch()
+    assert installations.inspect(env).eula is accepted
+    assert installations.inspect(stand_in.kitless(tmp_path / "kitless")).eula is None
+
+
+def test_the_simulator_beside_a_checkout_has_a_version_and_a_python(tmp_path: Path) -> None:
+    lab = stand_in.checkout(tmp_path / "lab", "2.3.2")
+    (lab / "_isaac_sim" / "VERSION").write_text("5.1.0-rc.19+release.26219.9c81211b.gl\n")
+    stand_in.environment(lab / "_isaac_sim" / "kit" / "python", {"rsl_rl_lib": "3.1.2"}, python="3.11")
+    found = installations.inspect(lab)
+    assert (found.sim_version, found.python_version) == ("5.1.0", "3.11")
+    assert found.packages == (("rsl-rl-lib", "3.1.2"),)
+
+
+@pytest.mark.parametrize("simulator", [True, False])
+def test_a_checkout_runs_in_the_active_environment_that_has_the_simulator(simulator: bool, tmp_path: Path) -> None:
+    lab = installations.inspect(stand_in.checkout(tmp_path / "lab", "2.3.2", simulator=False))
+    packages = {"torch": "2.7.0", **({"isaacsim": "5.1.0"} if simulator else {})}
+    env = stand_in.environment(tmp_path / "env", packages, python="3.11")
+    found = installations.with_runtime(lab, {"CONDA_PREFIX": str(env)})
+    assert found.package("torch") == ("2.7.0" if simulator else None)
+    assert found.isaacsim == lab.isaacsim
+    kitless = installations.inspect(stand_in.kitless(tmp_path / "kitless"))
+    assert installations.with_runtime(kitless, {"CONDA_PREFIX": str(env)}) == kitless
+
+
+def test_found_tells_why_the_others_cannot_be_used(tmp_path: Path) -> None:
+    broken = stand_in.checkout(tmp_path / "broken", "2.3.2")
+    (broken / "VERSION").unlink()
+    _, (error,) = installations.found(tmp_path, {"ISAACLAB_PATH": str(broken), "HOME": str(tmp_path)})
+    assert error.message == f"{broken} has no VERSION file"

@@ -16,7 +16,7 @@ import pytest
 
 import stand_in
 from fakes import lab
-from spark_rl import launch, network, prepare, registry
+from spark_rl import examination, launch, network, prepare, registry
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.launch import attempts
 from spark_rl.live import Silent
@@ -406,14 +406,15 @@ def test_no_server_is_no_answer(url: str) -> None:
 def test_doctor_looks_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env = stand_in.kitless(tmp_path / "env")
     monkeypatch.setenv("VIRTUAL_ENV", str(env))
-    _, found, findings = prepare.examine(tmp_path)
-    assert str(env) in [entry.path for entry in found]
-    assert "isaaclab-missing" not in [finding.code for finding in findings]
+    seen = examination.examine(tmp_path)
+    assert (str(env), "the active environment ($VIRTUAL_ENV)") in [(it.path, why) for it, why in seen.installations]
+    assert "isaaclab-missing" not in [finding.code for finding in seen.findings]
 
 
 def test_doctor_names_the_isaac_lab_of_the_settings_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = stand_in.checkout(tmp_path / "elsewhere", "2.3.0")
     monkeypatch.setenv("SPARK_RL_ISAACLAB", str(lab))
-    _, found, findings = prepare.examine(tmp_path)
-    assert found[0].path == str(lab)
-    assert "isaaclab-missing" not in {finding.code for finding in findings}
+    seen = examination.examine(tmp_path)
+    first, why = seen.installations[0]
+    assert (first.path, why) == (str(lab), "named by SPARK_RL_ISAACLAB")
+    assert "isaaclab-missing" not in {finding.code for finding in seen.findings}

@@ -19,14 +19,14 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes counting curves description "
-        "dialects documents evidence external figures intake judging literals names plan profiles reasons redact "
+        "dialects documents evidence external figures gpus intake judging literals names plan profiles reasons redact "
         "registrations scanning search selection signatures summaries text times witness words"
     ),
     (
-        "catalogues checkpoint_files events gauges host installations logs network output preload projects provenance "
-        "registry settings supervisor transcripts"
+        "catalogues checkpoint_files events gauges host installations logs network output preload probes projects "
+        "provenance registry settings supervisor transcripts"
     ),
-    "completion launch learning prepare requests runs",
+    "completion examination launch learning prepare requests runs",
     "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""

@@ -123,7 +123,7 @@ def test_cpu_in_2_s_spelling() -> None:
 
 @pytest.mark.parametrize("device", ["banana", "", "cuda:", "cuda:x", "gpu", "CPU", "cuda:1 ", "cpu\n"])
 def test_a_device_that_cannot_be_is_refused(device: str) -> None:
-    assert "--device must be cpu, cuda or cuda:N" in refused("2.3.2", CARTPOLE, device=device).message
+    assert "--device must be cpu, cuda, cuda:N or auto" in refused("2.3.2", CARTPOLE, device=device).message
 
 
 @pytest.mark.parametrize(("library", "planable"), [("rsl_rl", False), ("sb3", False), ("skrl", True)])

@@ -30,6 +30,7 @@ from spark_rl.options import (
     Library,
     MaxRestarts,
     NumEnvs,
+    Preflight,
     Raw,
     Recipe,
     SaveEvery,
@@ -91,6 +92,7 @@ def train(
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
+    preflight: Preflight = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -126,6 +128,7 @@ def play(
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
+    preflight: Preflight = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -139,7 +142,7 @@ def play(
 _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
-        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every", "run"),
+        *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every", "run", "preflight"),
     )
 )
 
@@ -245,13 +248,25 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
 
 
 @app.command()
-def doctor(*, as_json: Json = False) -> None:
+def doctor(
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compute something in Isaac Lab's Python, on every GPU.")
+    ] = False,
+    isaaclab: IsaacLab = None,
+    host_file: Annotated[
+        Path | None, typer.Option("--host", help="Check the machine that this doctor --json document describes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check this machine."""
-    from spark_rl import documents, prepare, render
+    from spark_rl import documents, examination, render
 
-    machine, found, findings = prepare.examine(_here())
-    render.document(documents.doctor(machine, found, findings)) if as_json else render.doctor(machine, found, findings)
-    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+    look = examination.examine_deeply if deep else examination.examine
+    seen = look(_here(), isaaclab, host_file)
+    told = documents.doctor(seen.host, seen.installations, seen.findings, seen.computation)
+    render.document(told) if as_json else render.doctor(seen.sections)
+    raise typer.Exit(1 if any(finding.level == "error" for finding in seen.findings) else 0)
 
 
 @app.command()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spark_rl.curves import Curve
     from spark_rl.errors import SparkError
     from spark_rl.model import Finding, Host, Installation, Plan, Request, Settings
-    from spark_rl.outcome import Outcome
+    from spark_rl.outcome import Computation, Outcome
     from spark_rl.records import Run
     from spark_rl.summaries import Summary
 
@@ -63,14 +63,24 @@ def outcome(value: Outcome) -> Document:
     }
 
 
-def doctor(host: Host, installations: Iterable[Installation], found: Iterable[Finding]) -> Document:
-    """Return this machine as ``spark-rl/doctor/1``; ``--host`` reads it back."""
+def doctor(
+    host: Host,
+    installations: Iterable[tuple[Installation, str]],
+    found: Iterable[Finding],
+    computation: Computation | None = None,
+) -> Document:
+    """Return a machine as ``spark-rl/doctor/1``; ``--host`` reads it back.
+
+    ``environ`` tells the caller's few variables that decide something; who reads the document has others.
+    """
     facts = asdict(host)
-    del facts["environ"]
+    environ = dict(facts.pop("environ"))
     return {
         "schema": "spark-rl/doctor/1",
         "host": facts,
-        "isaaclab": [asdict(installation) for installation in installations],
+        "isaaclab": [{**asdict(installation), "reason": reason} for installation, reason in installations],
+        "environ": environ,
+        **({"deep": asdict(computation)} if computation else {}),
         "findings": findings(found),
     }
 

@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from spark_rl.errors import RequestError
-from spark_rl.model import Gpu, Host, Installation, Kind
+from spark_rl.model import Folder, Gpu, GpuProcess, Host, Installation, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SCHEMA = "spark-rl/doctor/1"
 
 VARIABLES = (
+    "CONDA_DEFAULT_ENV",
     "CONDA_PREFIX",
+    "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
     "DISPLAY",
     "HOME",
     "ISAACSIM_ASSET_ROOT",
     "LD_PRELOAD",
     "LOCAL_RANK",
+    "OMNI_KIT_ACCEPT_EULA",
     "PYTHONEXE",
     "PYTHONPATH",
     "VIRTUAL_ENV",
@@ -38,7 +41,7 @@ def probe(environ: Mapping[str, str] | None = None) -> Host:
     """Return the facts of this machine; takes no more than a few files and NVML where there is a driver."""
     environ = os.environ if environ is None else environ
     memory = _meminfo()
-    gpus, driver = _gpus()
+    gpus, driver, cuda = _gpus()
     return Host(
         machine=platform.machine(),
         os=_os_name(),
@@ -47,11 +50,55 @@ def probe(environ: Mapping[str, str] | None = None) -> Host:
         memory_available_mib=memory.get("MemAvailable", 0),
         libgomp=find_library("libgomp.so.1", platform.machine()),
         gl=all(find_library(name, platform.machine()) for name in ("libGL.so.1", "libEGL.so.1")),
+        glibc=_glibc(),
         driver=driver,
+        cuda=cuda,
         gpus=gpus,
         display=bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")),
+        asset_root=_asset_root(environ.get("ISAACSIM_ASSET_ROOT")),
         environ=environ_facts(environ),
     )
+
+
+def folders(cwd: Path, environ: Mapping[str, str] | None = None) -> tuple[Folder, ...]:
+    """Return the folders of this machine that a run in ``cwd`` writes to."""
+    environ = os.environ if environ is None else environ
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    temp = Path(environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the module tempfile takes 5 ms to load
+    return look({"logs": (cwd / "logs",), "cache": (cache,), "temp": (temp,), "shm": (Path("/dev/shm"),)})  # noqa: S108
+
+
+def look(folders: Mapping[str, Iterable[Path]]) -> tuple[Folder, ...]:
+    """Return what can be written to folders, given by purpose; one that is yet to be made counts as its parent."""
+    return tuple(
+        folder for purpose, paths in folders.items() for folder in (_folder(purpose, path) for path in paths) if folder
+    )
+
+
+def _folder(purpose: str, path: Path) -> Folder | None:
+    existing = next((place for place in (path, *path.parents) if os.path.exists(place)), None)  # noqa: PTH110 - no error
+    if existing is None:
+        return None
+    try:
+        disk = os.statvfs(existing)
+    except OSError:
+        return None
+    if not disk.f_blocks:  # some network file systems do not tell
+        return None
+    free = disk.f_bavail * disk.f_frsize // 2**20
+    return Folder(purpose=purpose, path=str(path), free_mib=free, writable=os.access(existing, os.W_OK | os.X_OK))
+
+
+def _asset_root(root: str | None) -> bool | None:
+    """Say whether a local asset root holds Isaac's folder, None for an address or none."""
+    return None if not root or "://" in root else os.path.isdir(f"{root}/Isaac")  # noqa: PTH112 - no error
+
+
+def _glibc() -> str | None:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").removeprefix("glibc ") or None
+    except (ValueError, OSError):  # another C library
+        return None
 
 
 def environ_facts(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -91,8 +138,13 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> tuple[Host, tu
 
 
 def _host(values: dict[str, Any], environ: Mapping[str, str]) -> Host:
-    gpus = tuple(Gpu(**_fields(Gpu, gpu)) for gpu in values.get("gpus", []))
-    return Host(**_fields(Host, values), gpus=gpus, environ=environ_facts(environ))
+    gpus = tuple(Gpu(**_fields(Gpu, gpu), processes=_processes(gpu)) for gpu in values.get("gpus", []))
+    folders = tuple(Folder(**_fields(Folder, folder)) for folder in values.get("folders", []))
+    return Host(**_fields(Host, values), gpus=gpus, folders=folders, environ=environ_facts(environ))
+
+
+def _processes(gpu: dict[str, Any]) -> tuple[GpuProcess, ...]:
+    return tuple(GpuProcess(**_fields(GpuProcess, process)) for process in gpu.get("processes", []))
 
 
 def _installation(values: dict[str, Any]) -> Installation:
@@ -137,40 +189,66 @@ def _meminfo() -> dict[str, int]:
     return {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.endswith("kB")}
 
 
-def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
-    """Return the GPUs NVML lists and the driver version; nothing where there is no driver."""
+def _gpus() -> tuple[tuple[Gpu, ...], str | None, str | None]:
+    """Return the GPUs NVML lists, the driver's version and its newest CUDA; nothing where there is no driver."""
     if not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")):
-        return (), None
+        return (), None, None
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return (), None
+        return (), None, None
     try:
         gpus = tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-        return gpus, _text(pynvml.nvmlSystemGetDriverVersion())
+        return gpus, _text(pynvml.nvmlSystemGetDriverVersion()), _cuda(pynvml)
     except pynvml.NVMLError:
-        return (), None
+        return (), None, None
     finally:
         pynvml.nvmlShutdown()
 
 
+def _cuda(nvml: Any) -> str | None:
+    number = _asked(nvml, "nvmlSystemGetCudaDriverVersion_v2")
+    return f"{number // 1000}.{number % 1000 // 10}" if number else None
+
+
 def _gpu(nvml: Any, index: int) -> Gpu:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    try:
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle).total // 2**20
-    except nvml.NVMLError:
-        # GB10 shares the system's memory, so the driver has no number to give.
-        memory = None
+    # GB10 shares the system's memory, so the driver has no number to give.
+    memory = _asked(nvml, "nvmlDeviceGetMemoryInfo", handle)
     major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    uuid = _asked(nvml, "nvmlDeviceGetUUID", handle)
+    rates = _asked(nvml, "nvmlDeviceGetUtilizationRates", handle)
+    processes = _asked(nvml, "nvmlDeviceGetComputeRunningProcesses", handle) or ()
     return Gpu(
         index=index,
         name=_text(nvml.nvmlDeviceGetName(handle)),
-        memory_total_mib=memory,
+        memory_total_mib=memory.total // 2**20 if memory else None,
         unified=memory is None,
         compute_capability=f"{major}.{minor}",
+        uuid=_text(uuid) if uuid else None,
+        memory_free_mib=memory.free // 2**20 if memory else None,
+        utilization=rates.gpu if rates else None,
+        processes=tuple(_process(process) for process in processes),
     )
+
+
+def _asked(nvml: Any, call: str, *arguments: Any) -> Any:
+    """Return what the driver answers, None where it has no answer, or pynvml is older than the question."""
+    try:
+        return getattr(nvml, call)(*arguments)
+    except (nvml.NVMLError, AttributeError):
+        return None
+
+
+def _process(process: Any) -> GpuProcess:
+    try:
+        name = Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # it ended, or lives in another container
+        name = None
+    used = process.usedGpuMemory
+    return GpuProcess(pid=process.pid, name=name, memory_mib=None if used is None else used // 2**20)
 
 
 def _text(value: str | bytes) -> str:

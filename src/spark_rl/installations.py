@@ -7,8 +7,9 @@ import os
 import re
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_rl.errors import RequestError
 from spark_rl.model import ActiveEnvironment, Installation
@@ -59,12 +60,15 @@ def candidates(cwd: Path, environ: Mapping[str, str]) -> Iterator[tuple[Path, st
             yield Path(environ[variable]), f"the active environment (${variable})"
 
 
-def found(cwd: Path, environ: Mapping[str, str]) -> tuple[tuple[Installation, str], ...]:
-    """Return every Isaac Lab in the known places, the one that would be used first."""
+def found(
+    cwd: Path, environ: Mapping[str, str]
+) -> tuple[tuple[tuple[Installation, str], ...], tuple[RequestError, ...]]:
+    """Return every Isaac Lab in the known places, the one that would be used first, and why others cannot be used."""
     seen: dict[str, tuple[Installation, str]] = {}
-    for installation, reason in _inspected(candidates(cwd, environ), []):
+    broken: list[RequestError] = []
+    for installation, reason in _inspected(candidates(cwd, environ), broken):
         seen.setdefault(installation.path, (installation, reason))
-    return tuple(seen.values())
+    return tuple(seen.values()), tuple(broken)
 
 
 def is_isaaclab(path: Path) -> bool:
@@ -136,9 +140,9 @@ def _checkout(path: Path, python: Path | None = None) -> Installation:
     own = path / ".venv"
     if python is None and version.startswith("3.") and (own / "bin" / "python").exists():
         python = own / "bin" / "python"
-    environment = python.parent.parent if python else None
     simulator = path / "_isaac_sim"
     bundled = (simulator / "python.sh").is_file()
+    environment = python.parent.parent if python else None
     # Isaac Lab 3.0 starts this very interpreter; isaaclab.sh of 2.x may still find Isaac Sim elsewhere.
     decided = environment is not None and not version.startswith("2.")
     return Installation(
@@ -149,8 +153,54 @@ def _checkout(path: Path, python: Path | None = None) -> Installation:
         isaacsim=bundled or (environment is not None and _has(environment, "isaacsim")) or (False if decided else None),
         sim_python=_overwritten_python(simulator) if bundled else None,
         sources=tuple(str(folder) for folder in sorted((path / "source").glob("isaaclab*")) if folder.is_dir()),
-        packages=_packages(environment) if environment else (),
+        sim_version=_bundled_version(simulator) if bundled else None,
+        **_contents(environment or (simulator / "kit" / "python" if bundled else None)),
     )
+
+
+def with_runtime(installation: Installation, environ: Mapping[str, str]) -> Installation:
+    """Return a checkout with what is installed in the active environment that its ``isaaclab.sh`` takes.
+
+    Nothing changes where the checkout's own Python is known, or the active environment has no Isaac Sim.
+    """
+    if installation.kind != "checkout" or installation.python is not None:
+        return installation
+    active = next((entry for entry in active_environments(environ) if entry.isaacsim), None)
+    return replace(installation, **_contents(Path(active.path))) if active else installation
+
+
+def _contents(environment: Path | None) -> dict[str, Any]:
+    """Return the fields of an installation that tell what its Python has."""
+    site = next(_sites(environment), None) if environment else None
+    if environment is None or site is None:
+        return {}
+    simulator = site / "isaacsim"
+    accepted = any((site / place / "EULA_ACCEPTED").is_file() for place in ("isaacsim/kit", "isaacsim", "omni"))
+    return {
+        "packages": _packages(environment),
+        "python_version": site.parent.name.removeprefix("python"),
+        "torch_cuda": _torch_cuda(site),
+        **({"eula": accepted} if simulator.is_dir() else {}),
+    }
+
+
+def _torch_cuda(site: Path) -> str | None:
+    """Return the CUDA that torch was built for, ``cpu`` for none, from the file that torch itself reads."""
+    try:
+        text = (site / "torch" / "version.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    match = re.search(r"^cuda\b[^=\n]*=\s*(?:None|'([\d.]+)'|\"([\d.]+)\")", text, flags=re.MULTILINE)
+    return (match[1] or match[2] or "cpu") if match else None
+
+
+def _bundled_version(simulator: Path) -> str | None:
+    try:
+        text = (simulator / "VERSION").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    match = re.match(r"\d+(\.\d+)*", text)
+    return match[0] if match else None
 
 
 def _package(path: Path, distribution: Path) -> Installation:
@@ -163,7 +213,7 @@ def _package(path: Path, distribution: Path) -> Installation:
         python=str(path / "bin" / "python"),
         isaacsim=_has(path, "isaacsim"),
         sources=(str(site),),
-        packages=_packages(path),
+        **_contents(path),
     )
 
 

@@ -103,23 +103,54 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A program that computes on a GPU; ``name`` and ``memory_mib`` are None where the driver does not tell them."""
+
+    pid: int
+    name: str | None = None
+    memory_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU; ``memory_total_mib`` is None where the driver reports none (unified memory)."""
+    """One GPU, as the driver numbers it (by PCI bus).
+
+    ``memory_total_mib`` and ``memory_free_mib`` are None where the driver reports none (unified memory),
+    ``utilization`` is in percent. ``processes`` are those that compute, not the desktop's.
+    """
 
     index: int
     name: str
     memory_total_mib: int | None = None
     unified: bool = False
     compute_capability: str | None = None
+    uuid: str | None = None
+    memory_free_mib: int | None = None
+    utilization: int | None = None
+    processes: tuple[GpuProcess, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A folder that a run writes to: ``purpose`` is ``logs``, ``cache``, ``temp`` or ``shm`` (shared memory).
+
+    ``free_mib`` is what an ordinary user may still write.
+    """
+
+    purpose: str
+    path: str
+    free_mib: int
+    writable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """Facts of the machine a plan is for: ``probe`` here, or a ``doctor --json`` document from there.
 
-    Memory is in MiB. ``libgomp`` is the path of the system's libgomp.so.1, None when it is absent. ``display`` and
-    ``gl`` (the GL and EGL libraries that record videos) are None when nobody looked. ``environ`` holds the few
-    variables that decide something, as the caller has them.
+    Memory is in MiB. ``libgomp`` is the path of the system's libgomp.so.1, None when it is absent. ``cuda`` is the
+    newest CUDA that the driver runs. ``display``, ``gl`` (the GL and EGL libraries that record videos),
+    ``asset_host`` (whether NVIDIA's answers) and ``asset_root`` (whether a local ISAACSIM_ASSET_ROOT holds assets) are
+    None when nobody looked. ``environ`` holds the few variables that decide something, as the caller has them.
     """
 
     machine: str
@@ -132,6 +163,11 @@ class Host:
     gpus: tuple[Gpu, ...] = ()
     display: bool | None = None
     gl: bool | None = None
+    glibc: str | None = None
+    cuda: str | None = None
+    asset_host: bool | None = None
+    asset_root: bool | None = None
+    folders: tuple[Folder, ...] = ()
     environ: tuple[tuple[str, str], ...] = ()
 
     def variable(self, name: str) -> str | None:
@@ -147,7 +183,8 @@ class Installation:
     to start (None: ``isaaclab.sh`` chooses it). ``isaacsim`` says whether that interpreter has Isaac Sim (None:
     unknown). ``sim_python`` is the simulator's own interpreter behind a ``python.sh`` that overwrites LD_PRELOAD.
     ``sources`` are the folders whose task registrations count, ``packages`` the (distribution, version) pairs that
-    checks read.
+    checks read. ``python_version`` (``3.12``), ``torch_cuda`` (the CUDA that torch was built for, ``cpu`` for none),
+    ``sim_version`` and ``eula`` (whether Isaac Sim's package has its licence accepted on file) are None when unknown.
     """
 
     version: str
@@ -158,6 +195,14 @@ class Installation:
     sim_python: str | None = None
     sources: tuple[str, ...] = ()
     packages: tuple[tuple[str, str], ...] = ()
+    python_version: str | None = None
+    torch_cuda: str | None = None
+    sim_version: str | None = None
+    eula: bool | None = None
+
+    def package(self, name: str) -> str | None:
+        """Return the version of an installed distribution, None when it is not known to be there."""
+        return dict(self.packages).get(name)
 
     @property
     def generation(self) -> int:
@@ -208,8 +253,8 @@ class Request:
 
     ``options`` are command-line words of the target script that spark-rl has no option for, ``overrides`` the
     KEY=VALUE words and ``passthrough`` what followed ``--``, all in the order given. ``gpus`` is a number or ``all``,
-    ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of
-    iterations or a time such as ``10m``, ``run`` the id of a recorded run to play.
+    ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of iterations or a
+    time such as ``10m``, ``run`` the id of a recorded run to play, ``preflight`` whether the machine is checked.
     """
 
     action: Action
@@ -232,6 +277,7 @@ class Request:
     gpus: str | None = None
     steps: int | None = None
     assets: str = "auto"
+    preflight: bool = True
     options: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     passthrough: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ Headless = Annotated[
     bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of environment and agent; -1 draws one.")]
-Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: cuda:0, cuda:1, cpu.")]
+Device = Annotated[str | None, typer.Option(help="Device of simulation and agent: auto (the free GPU), cuda:0, cpu.")]
 Video = Annotated[bool | None, typer.Option("--video", help="Record a video.")]
 Checkpoint = Annotated[str | None, typer.Option(help="latest, best, pretrained (play), or the path of a file.")]
 Recipe = Annotated[Path | None, typer.Option(help="TOML file with defaults for these flags.")]
@@ -34,3 +34,6 @@ StallTimeout = Annotated[str | None, typer.Option(help="End a run without a new 
 Detach = Annotated[bool, typer.Option("--detach", help="Let it run without this terminal.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Show what Isaac Lab prints instead of the progress.")]
 Every = Annotated[float, typer.Option("--progress-every", help="Seconds between two lines without a terminal.")]
+Preflight = Annotated[
+    bool, typer.Option("--preflight/--no-preflight", help="Check the machine before the start (the default).")
+]

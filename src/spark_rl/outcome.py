@@ -46,3 +46,25 @@ class Outcome:
     videos: tuple[str, ...] = ()
     exported: tuple[str, ...] = ()
     played: PlayResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computation:
+    """What a small computation in Isaac Lab's Python showed; a field is None where its part failed or was left out.
+
+    ``device`` is where torch computed, ``error`` its largest relative error, ``nvrtc`` whether torch compiled a kernel
+    for the GPU, ``ranks`` how many GPUs exchanged numbers. ``problems`` are (part, message).
+    """
+
+    seconds: float
+    python: str | None = None
+    torch: str | None = None
+    torch_cuda: str | None = None
+    device: str | None = None
+    gpu: str | None = None
+    error: float | None = None
+    nvrtc: bool | None = None
+    warp: str | None = None
+    warp_device: str | None = None
+    ranks: int | None = None
+    problems: tuple[tuple[str, str], ...] = ()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from spark_rl.curves import Curve
     from spark_rl.description import Description
     from spark_rl.external import Project
-    from spark_rl.model import CheckpointFile, Finding, Host, Installation, Plan, Request
+    from spark_rl.model import CheckpointFile, Installation, Plan, Request
     from spark_rl.records import Run
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
@@ -53,7 +53,9 @@ def gather(place: Place) -> Facts:
         RequestError: No Isaac Lab is there, or what was named is none.
     """
     if place.host_file is None:
-        machine, installation, chosen = host.probe(), *_installation(place)
+        installation, chosen = _installation(place)
+        machine = replace(host.probe(), folders=host.folders(_run_folder(place.cwd, installation)))
+        installation = installations.with_runtime(installation, os.environ)
     else:
         machine, listed = host.load(place.host_file)
         installation, chosen = _installation_there(place, listed)
@@ -71,6 +73,10 @@ def gather(place: Place) -> Facts:
         active=installations.active_environments(os.environ),
         projects=found,
     )
+
+
+def _run_folder(cwd: Path, installation: Installation) -> Path:
+    return Path(installation.path) if installation.generation < 3 else cwd
 
 
 def remember(facts: Facts) -> None:
@@ -97,15 +103,21 @@ def _installation_there(place: Place, listed: tuple[Installation, ...]) -> tuple
 
 
 def decide(request: Request, facts: Facts) -> Plan:
-    """Return the plan of a request; reads the run folders where a checkpoint is wanted.
+    """Return the plan of a request, and what is wrong with the machine for it, unless the request wants no pre-flight.
+
+    Reads the run folders where a checkpoint is wanted.
 
     Raises:
         RequestError: The request is wrong for this installation and machine.
     """
-    request, target = resolve(request, facts)
-    if request.save_every is not None:
+    asked, target = resolve(request, facts)
+    if asked.save_every is not None:
         facts = replace(facts, pace=_pace(target))
-    return plan(request, facts, target, _checkpoints(request, facts, target))
+    decided = plan(asked, facts, target, _checkpoints(asked, facts, target))
+    if not asked.preflight:
+        return decided
+    found = (*decided.findings, *checks.for_plan(decided, asked, facts.host))
+    return replace(decided, findings=checks.ordered(found))
 
 
 def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:
@@ -257,13 +269,3 @@ def _listed(place: Place) -> tuple[Installation | None, Catalog]:
 
 def _projects(place: Place) -> tuple[Project, ...]:
     return projects.find(place.cwd, projects.named(settings.load(place.cwd)))
-
-
-def examine(cwd: Path) -> tuple[Host, tuple[Installation, ...], tuple[Finding, ...]]:
-    """Return the facts of this machine, every Isaac Lab found on it, and what is wrong; the one in use comes first."""
-    machine = host.probe()
-    named = settings.load(cwd).text("isaaclab")
-    first = (installations.inspect(Path(named)),) if named is not None else ()
-    others = (installation for installation, _ in installations.found(cwd, os.environ))
-    found = tuple({installation.path: installation for installation in (*first, *others)}.values())
-    return machine, found, checks.machine(machine, found)

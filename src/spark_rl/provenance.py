@@ -66,7 +66,7 @@ def versions(installation: Installation, library: str, environ: Mapping[str, str
 
     They are read from the names of ``dist-info`` folders. The RL library goes by spark-rl's name for it.
     """
-    installed = dict(installation.packages) or dict(_installed(_sites(installation, environ)))
+    installed = dict(_installed(_sites(installation, environ))) | dict(installation.packages)
     known = {"isaaclab": installation.version, library: installed.get(DISTRIBUTIONS.get(library, library))}
     known |= {name: installed.get(name) for name in _OTHERS}
     known["isaacsim"] = known["isaacsim"] or _bundled_simulator(installation)

@@ -14,17 +14,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spark_rl.catalog import Catalog
+    from spark_rl.checks.groups import Section
     from spark_rl.comparison import Comparison, Learned
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
     from spark_rl.launch.watching import View
-    from spark_rl.model import Finding, Host, Installation, Plan, Settings
+    from spark_rl.model import Finding, Plan, Settings
     from spark_rl.outcome import Outcome
     from spark_rl.records import Run
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
 
-_COLOURS = {"error": "31;1", "warning": "33", "note": "36", "hint": "36", "succeeded": "32;1", "failed": "31;1"}
+_COLOURS = {
+    "error": "31;1",
+    "warning": "33",
+    "note": "36",
+    "hint": "36",
+    "succeeded": "32;1",
+    "ready": "32;1",
+    "failed": "31;1",
+}
 
 
 def out(text: str) -> None:
@@ -287,24 +296,25 @@ def config(value: Settings) -> None:
         out(f"{entry.name:<10} {json.dumps(entry.value) if entry.value is not None else '-':<30} {entry.source}")
 
 
-def findings(values: Iterable[Finding]) -> None:
-    """Print findings, one or two lines each."""
-    for finding in values:
-        out(f"{_coloured(finding.level, sys.stdout)}: {finding.message}")
-        if finding.hint:
-            out(f"    {finding.hint}")
+def doctor(sections: Iterable[Section]) -> None:
+    """Print a machine in groups: its facts, and below them what is wrong and what mends it."""
+    sections = tuple(sections)
+    for section in sections:
+        for name, line in zip((section.name, *[""] * len(section.lines)), section.lines, strict=False):
+            out(f"{name:<12} {line}")
+        for finding in section.findings:
+            out(f"{'':<12} {_coloured(finding.level, sys.stdout)}: {finding.message}")
+            if finding.hint:
+                out(f"{'':<12}   {finding.hint}")
+    out(_verdict(tuple(finding.level for section in sections for finding in section.findings)))
 
 
-def doctor(machine: Host, installations: Iterable[Installation], found: Iterable[Finding]) -> None:
-    """Print what is known of this machine."""
-    out(f"machine    {machine.machine}, {machine.os}, {machine.cpu_count} CPUs")
-    out(f"memory     {machine.memory_available_mib / 1024:.0f} of {machine.memory_total_mib / 1024:.0f} GiB available")
-    for gpu in machine.gpus:
-        size = "memory shared with the CPU" if gpu.unified else f"{(gpu.memory_total_mib or 0) / 1024:.0f} GiB"
-        out(f"GPU {gpu.index}      {gpu.name}, {size}, driver {machine.driver}")
-    for entry in installations:
-        out(f"isaaclab   {entry.version} {entry.kind} in {entry.path}")
-    findings(found)
+def _verdict(levels: tuple[str, ...]) -> str:
+    errors, warnings = levels.count("error"), levels.count("warning")
+    told = f"{warnings} warning{'s' * (warnings != 1)}"
+    if errors:
+        return f"{_coloured('failed', sys.stdout)}: {errors} error{'s' * (errors != 1)} and {told}"
+    return f"{_coloured('ready', sys.stdout)}: nothing found that stops training" + (f", {told}" if warnings else "")
 
 
 def bug(cause: Exception, *, as_json: bool) -> int:

@@ -10,12 +10,23 @@ class NVMLError(Exception):
 
 
 class Driver(SimpleNamespace):
-    """The calls that spark-rl makes. ``memory`` is in bytes for each GPU, None where the driver reports none."""
+    """The calls that spark-rl makes. ``memory`` is in bytes for each GPU, None where the driver reports none.
+
+    ``processes`` are (pid, bytes or None) of what computes on GPU 0.
+    """
 
     NVMLError = NVMLError
 
-    def __init__(self, memory: tuple[int | None, ...] = (), *, broken: str = "", as_bytes: bool = False) -> None:
+    def __init__(
+        self,
+        memory: tuple[int | None, ...] = (),
+        *,
+        broken: str = "",
+        as_bytes: bool = False,
+        processes: tuple[tuple[int, int | None], ...] = (),
+    ) -> None:
         super().__init__()
+        self.processes = processes
         self.memory, self.broken, self.as_bytes, self.closed = memory, broken, as_bytes, False
 
     def __getattribute__(self, name: str) -> object:
@@ -54,4 +65,17 @@ class Driver(SimpleNamespace):
         total = self.memory[handle]
         if total is None:
             raise NVMLError("not supported")
-        return SimpleNamespace(total=total)
+        return SimpleNamespace(total=total, free=total // 2)
+
+    def nvmlSystemGetCudaDriverVersion_v2(self) -> int:  # noqa: N802
+        return 13000
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str | bytes:  # noqa: N802
+        return self._text(f"GPU-{handle}")
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(gpu=7)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[SimpleNamespace]:  # noqa: N802
+        held = self.processes if handle == 0 else ()
+        return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in held]

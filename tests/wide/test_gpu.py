@@ -38,3 +38,13 @@ def test_training_on_a_gpu(tmp_path: Path) -> None:
     assert "--device" not in trained["plan"]["argv"]
     played = spark_rl(tmp_path, "play", *TASK, "--num-envs", "64", "--steps", "600", "--seed", "1")["played"]
     assert played["mean_length"] >= 270
+
+
+def test_the_deep_doctor_computes_on_every_gpu(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "spark_rl", "doctor", "--deep", "--json", "--isaaclab", sys.prefix]
+    run = subprocess.run(argv, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=LIMIT_S)
+    document = json.loads(run.stdout)
+    deep, count = document["deep"], len(document["host"]["gpus"])
+    assert deep["problems"] == []
+    assert (deep["device"], deep["warp_device"], deep["nvrtc"]) == ("cuda:0", "cuda:0", True)
+    assert deep["ranks"] == (count if count > 1 else None)

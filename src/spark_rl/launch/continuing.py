@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import checkpoint_files, checkpoints, counting, logs
+from spark_rl import checkpoint_files, checkpoints, checks, counting, logs
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 from spark_rl.plan import plan, resolve
@@ -100,7 +100,8 @@ def planned(request: Request, facts: Facts, at: Continuation, run: Run) -> Plan:
     """Return the plan of a request that goes on with a run, with what cannot be carried over said plainly."""
     request, target = resolve(request, facts)
     decided = plan(request, facts, target, (at.checkpoint,) if at.checkpoint else ())
-    return replace(decided, findings=(*decided.findings, *_losses(at, run)))
+    checked = checks.for_plan(decided, request, facts.host) if request.preflight else ()
+    return replace(decided, findings=checks.ordered((*decided.findings, *checked, *_losses(at, run))))
 
 
 def _losses(at: Continuation, run: Run) -> tuple[Finding, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from spark_rl import gpus
 from spark_rl.errors import RequestError
 
 if TYPE_CHECKING:
@@ -92,11 +92,7 @@ class Context:
     @property
     def visible_gpus(self) -> int:
         """Number of GPUs the run can see: those of the machine, or those CUDA_VISIBLE_DEVICES leaves."""
-        gpus, chosen = len(self.facts.host.gpus), dict(self.facts.host.environ).get("CUDA_VISIBLE_DEVICES")
-        if chosen is None:
-            return gpus
-        named = (entry.strip() for entry in chosen.split(","))
-        return min(gpus, sum(1 for _ in takewhile(lambda entry: entry not in ("", "-1"), named)))
+        return len(gpus.visible(self.facts.host))
 
     @property
     def inside_torchrun(self) -> bool:

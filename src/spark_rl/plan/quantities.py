@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from spark_rl import gpus
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
-from spark_rl.plan.parts import NOTHING, Part, because
+from spark_rl.plan.parts import NOTHING, Part, because, join
 
 if TYPE_CHECKING:
     from spark_rl.plan.parts import Context
@@ -48,22 +49,49 @@ def device(context: Context) -> Part:
     Raises:
         RequestError: There is no such device, or this version's play cannot move the agent to it.
     """
+    if context.request.device == "auto":
+        return _chosen(context)
     asked = context.request.device
-    chosen = asked
-    if asked is None and not context.visible_gpus and not context.distributed:
-        chosen = "cpu"
-    if chosen is None:
+    if asked is not None:
+        return _moved(context, asked, "asked for", _no_such_gpu(context, asked))
+    if context.visible_gpus or context.distributed:
         return NOTHING
+    return _moved(context, "cpu", "no GPU can be seen", (_NO_GPU,) if context.old else ())
+
+
+def _chosen(context: Context) -> Part:
+    """Return what ``--device auto`` means on this machine."""
+    if context.distributed:
+        return Part(reasons=because("device", "auto: each rank has a GPU of its own"))
+    host = context.facts.host
+    chosen, why = gpus.choose(host)
+    if not _moves_agent(context) and chosen != "cpu":
+        why = f"auto: play of Isaac Lab {context.facts.installation.version} leaves the agent on cuda:0"
+        return _moved(context, "cuda:0", why)
+    part = _moved(context, chosen, why, (_NO_GPU,) if chosen == "cpu" and context.old else ())
+    if not gpus.own_order(host) or gpus.numbered_mask(host):
+        return part
+    order = because("CUDA_DEVICE_ORDER", "unlike GPUs: CUDA would number the fastest first")
+    return join((part, Part(env=(("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),), reasons=order)))
+
+
+def _moves_agent(context: Context) -> bool:
+    """Say whether play can have its agent on another device than ``cuda:0``; train always can."""
+    profile, library = context.target.profile, context.target.library
+    fixed = context.request.action == "play" and not profile.play_takes_overrides
+    return not fixed or not profile.agent_device_overrides(library)
+
+
+def _moved(context: Context, chosen: str, why: str, findings: tuple[Finding, ...] = ()) -> Part:
+    """Return the words that put simulation and agent on ``chosen``."""
     if not _DEVICE.fullmatch(chosen):
-        raise RequestError(f"--device must be cpu, cuda or cuda:N, not {chosen!r}", "for example --device cuda:1")
-    words = ("--device", chosen)
-    reasons = because("device", "no GPU can be seen" if asked is None else "asked for")
-    findings = (_NO_GPU,) if asked is None and context.old else _no_such_gpu(context, chosen)
+        raise RequestError(f"--device must be cpu, cuda, cuda:N or auto, not {chosen!r}", "for example --device cuda:1")
+    words, reasons = ("--device", chosen), because("device", why)
     if chosen in ("cuda", "cuda:0"):
         return Part(words=words, reasons=reasons, findings=findings)
     target = context.target
     if context.request.action == "play" and not target.profile.play_takes_overrides:
-        if asked and target.profile.agent_device_overrides(target.library):
+        if context.request.device not in (None, "auto") and target.profile.agent_device_overrides(target.library):
             raise RequestError(
                 f"play of Isaac Lab {context.facts.installation.version} leaves {target.library}'s agent on cuda:0",
                 "leave --device out, or use Isaac Lab 2.2.1 or newer",
@@ -75,7 +103,8 @@ def device(context: Context) -> Part:
 
 
 def _no_such_gpu(context: Context, chosen: str) -> tuple[Finding, ...]:
-    index = int(chosen.partition(":")[2] or 0)
+    number = chosen.partition(":")[2] or "0"
+    index = int(number) if number.isdecimal() else 0
     if chosen == "cpu" or index < context.visible_gpus:
         return ()
     count = context.visible_gpus
