@@ -19,8 +19,8 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes counting curves description "
-        "dialects documents evidence external figures gpus intake judging literals names plan profiles reasons redact "
-        "registrations scanning search selection signatures summaries text times witness words"
+        "dialects documents evidence external figures gpus intake judging literals memory names plan profiles reasons "
+        "redact registrations scanning search selection signatures summaries text times tuning witness words"
     ),
     (
         "catalogues checkpoint_files events gauges host installations logs network output preload probes projects "

@@ -32,6 +32,7 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         stall=given.get("stall_timeout"),
         max_restarts=given.get("max_restarts", 0),
         detach=given.get("detach", False),
+        reserve=given.get("memory_reserve"),
     )
     show = render.viewer(raw=given["raw"], every=given["progress_every"])
     ended = launch.start(what, show=show, tell=render.talk, announce=render.starting)

@@ -30,6 +30,9 @@ HostFile = Annotated[
 
 SaveEvery = Annotated[str | None, typer.Option(help="Save a checkpoint every so many iterations: 50, or 10m.")]
 MaxRestarts = Annotated[int, typer.Option(min=0, help="Restarts after a native crash or a stall.")]
+MemoryReserve = Annotated[
+    str | None, typer.Option(help="Memory that is left to the system; a run that takes more is ended: 8GiB.")
+]
 StallTimeout = Annotated[str | None, typer.Option(help="End a run without a new iteration for so long: 30m.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Let it run without this terminal.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Show what Isaac Lab prints instead of the progress.")]

@@ -38,7 +38,7 @@ def select(
     Raises:
         RequestError: A filter makes no sense.
     """
-    actions: tuple[Literal["train", "play", "all"], ...] = ("train", "play", "all")
+    actions: tuple[Literal["train", "play", "tune", "all"], ...] = ("train", "play", "tune", "all")
     if action not in actions:
         raise RequestError(f"there is no action {action}", did_you_mean(action, actions, "actions"))
     wanted = Selection(
@@ -103,7 +103,8 @@ def resumable(name: str) -> Run:
     """
     run = get(name)
     if run.action != "train":
-        raise RequestError(f"run {run.id} is a play, and nothing of it can be resumed", "play again: spark-rl play")
+        again = "play again: spark-rl play" if run.action == "play" else "train: spark-rl train"
+        raise RequestError(f"run {run.id} is a {run.action}, and nothing of it can be resumed", again)
     if not run.over:
         raise CheckError(f"run {run.id} goes on", f"watch it with: spark-rl runs attach {run.id}")
     return run
