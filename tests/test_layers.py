@@ -23,11 +23,11 @@ LAYERS = (
         "redact registrations scanning search selection signatures summaries text times tuning witness words"
     ),
     (
-        "catalogues checkpoint_files events gauges host installations logs network output preload probes projects "
-        "provenance registry settings supervisor transcripts"
+        "catalogues checkpoint_files events footprints gauges host installations logs network output preload probes "
+        "projects provenance registry settings supervisor transcripts tunings"
     ),
     "completion examination launch learning prepare requests runs",
-    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables",
+    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables tune_tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 

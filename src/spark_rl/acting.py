@@ -40,3 +40,23 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
         raise typer.Exit(launch.exit_code(ended))
     render.detached(ended, as_json=as_json)
+
+
+def tune(request: Request, facts: Facts, given: Mapping[str, Any]) -> None:
+    """Measure which env count fits this machine, and show it."""
+    from spark_rl import plan, prepare, render, tuning
+    from spark_rl.launch import climbing
+
+    prepare.remember(facts)
+    wanted = climbing.Wanted(
+        request=request,
+        facts=facts,
+        target=plan.resolve(request, facts)[1],
+        counts=tuning.counts(given["counts"]) if given["counts"] else (),
+        most=given["max_envs"],
+        reserve=given["memory_reserve"],
+    )
+    found = climbing.climb(wanted, plan=prepare.decide, tell=render.talk)
+    render.climb(found, png=given["png"], as_json=given["as_json"])
+    if found.stopped_by is not None:
+        raise typer.Exit(128 + found.stopped_by)

@@ -11,6 +11,10 @@ Library = Annotated[
 ]
 Algorithm = Annotated[str | None, typer.Option(help="PPO, MAPPO, IPPO or AMP; the last three are skrl's.")]
 NumEnvs = Annotated[int | None, typer.Option(help="Environments to simulate (per GPU).")]
+NumEnvsOrAuto = Annotated[
+    str | None,
+    typer.Option("--num-envs", metavar="N|auto", help="Environments to simulate (per GPU), or auto."),
+]
 Headless = Annotated[
     bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
 ]

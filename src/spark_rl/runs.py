@@ -188,6 +188,8 @@ def merged(run: Run, given: Request) -> Request:
     old, _ = request_of(run)
     new = {field.name: getattr(given, field.name) for field in fields(Request)}
     changes = {name: value for name, value in new.items() if value not in (None, False, ()) and name not in _KEPT}
+    if "num_envs" in changes:
+        changes["num_envs_reason"] = given.num_envs_reason
     return replace(old, **changes, resume=False)
 
 

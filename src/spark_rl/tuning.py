@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from spark_rl import gpus
 from spark_rl.errors import RequestError
 from spark_rl.plan.quantities import valid_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from spark_rl.model import Request
+    from spark_rl.plan import Facts, Target
 
 MOST_ENVS = 262_144
 """The highest rung unless another one is named."""
@@ -206,6 +210,24 @@ def capacity(rungs: Iterable[Rung], rules: Rules) -> int | None:
     return max(found, largest(rungs) or 0) or None
 
 
+def weighing(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Return the overrides that change what an environment costs: those of the environment, presets and sizes.
+
+    An override of the agent's learning leaves a measurement good; the env count itself is what is measured.
+    """
+    names = [(word, word.lstrip("+~").partition("=")[0]) for word in overrides]
+    return tuple(
+        sorted(
+            word
+            for word, name in names
+            if name != "env.scene.num_envs" and (not name.startswith("agent.") or name.endswith(_SIZES))
+        )
+    )
+
+
+_SIZES = ("num_steps_per_env", "horizon_length", "minibatch_size", "rollouts", "n_steps", "hidden_dims", "units")
+
+
 def warm_up(iterations: int) -> int:
     """Return how many of a rung's iterations are left out of the measurement."""
     return max(1, iterations // WARM_UP_SHARE)
@@ -222,3 +244,78 @@ def speed(marks: Sequence[tuple[float, int]], iterations: int) -> float | None:
     if not kept or kept[-1][1] <= kept[0][1] or kept[-1][0] <= kept[0][0]:
         return None
     return (kept[-1][0] - kept[0][0]) / (kept[-1][1] - kept[0][1])
+
+
+GPU_SHARE, GPU_LEAST_MIB = 0.05, 1024
+"""What stays free of a GPU's own memory unless another amount is asked for: a share, and what it is at least."""
+
+
+def gpu_reserve(total_mib: int) -> int:
+    """Return what a climb leaves free of a GPU's own memory, in MiB like its memory."""
+    return max(round(total_mib * GPU_SHARE), GPU_LEAST_MIB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What a measured env count is good for.
+
+    ``version`` is Isaac Lab's, ``host`` the machine's name, ``device`` the GPU's name or ``cpu``. ``overrides`` are
+    those that change what an environment costs.
+    """
+
+    task: str
+    library: str
+    algorithm: str
+    version: str
+    host: str
+    device: str
+    overrides: tuple[str, ...] = ()
+
+
+def key(request: Request, facts: Facts, target: Target, host: str) -> Key:
+    """Return what an env count is good for that is measured with a request on the machine called ``host``."""
+    gpu = gpus.of_device(facts.host, request.device)
+    return Key(
+        task=target.task.task.id,
+        library=target.library,
+        algorithm=target.algorithm,
+        version=facts.installation.version,
+        host=host,
+        device=gpu.name if gpu else "cpu",
+        overrides=weighing(target.overrides),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """A remembered measurement: the ``knee``, the ``largest`` count that ran, and when, in seconds since the epoch."""
+
+    key: Key
+    knee: int
+    largest: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """What a climb came to.
+
+    ``default`` is the task's own env count, ``iterations`` the length of a rung. ``reserve_mib`` was left free of the
+    memory that the rungs took. ``why`` says what ended the climb, ``stopped_by`` is the signal that did,
+    ``remembered`` the file that ``--num-envs auto`` reads, None where nothing was kept.
+    """
+
+    key: Key
+    default: int | None
+    iterations: int
+    reserve_mib: int
+    rules: Rules
+    rungs: tuple[Rung, ...]
+    why: str
+    stopped_by: int | None = None
+    remembered: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it says something: it was not stopped, and two rungs at least can be compared."""
+        return self.stopped_by is None and sum(rung.throughput is not None for rung in self.rungs) > 1
