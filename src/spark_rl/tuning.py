@@ -37,6 +37,9 @@ NEAR = 0.9
 MARGIN = 1.2
 """How much more than the fitted growth the next rung may take: allocators round up."""
 
+FAR = 4
+"""How many times the largest measured count an estimate may be: the line is known no further."""
+
 WARM_UP_SHARE = 4
 """One of so many iterations, the first ones, is left out of a measurement: kernels are compiled in them."""
 
@@ -132,13 +135,27 @@ def following(rungs: Sequence[Rung], rules: Rules) -> Next:
     count = _above(last.num_envs, rules)
     if count is None:
         return Next(count=None, why="every count was measured" if rules.counts else f"{rules.most} is the most allowed")
-    expected = expected_mib(rungs, count)
-    if expected is not None and rules.budget_mib is not None and expected > rules.budget_mib:
-        why = f"{count} environments would need about {expected:.0f} MiB, and {rules.budget_mib} MiB may be used"
-        return Next(count=None, why=why)
     if not rules.counts and _flat(rungs):
         return Next(count=None, why="more environments no longer raise the throughput")
-    return Next(count=count, why=f"after {last.num_envs}")
+    if _fits(rungs, count, rules):
+        return Next(count=count, why=f"after {last.num_envs}")
+    between = None if rules.counts else _between(rungs, count, rules)
+    if between is not None:
+        return Next(count=between, why=f"{count} would not fit")
+    why = f"{count} environments would need about {expected_mib(rungs, count) or 0:.0f} MiB"
+    return Next(count=None, why=f"{why}, and {rules.budget_mib} MiB may be used")
+
+
+def _fits(rungs: Sequence[Rung], count: int, rules: Rules) -> bool:
+    expected = expected_mib(rungs, count)
+    return expected is None or rules.budget_mib is None or expected <= rules.budget_mib
+
+
+def _between(rungs: Sequence[Rung], count: int, rules: Rules) -> int | None:
+    """Return the highest quarter step between the last rung and ``count`` that fits, None where none does."""
+    last = rungs[-1].num_envs
+    steps = (rules.aligned(last + max(1, last // 4) * quarters) for quarters in (3, 2, 1))
+    return next((step for step in steps if last < step < count and _fits(rungs, step, rules)), None)
 
 
 def _above(count: int, rules: Rules) -> int | None:
@@ -198,14 +215,14 @@ def largest(rungs: Iterable[Rung]) -> int | None:
 def capacity(rungs: Iterable[Rung], rules: Rules) -> int | None:
     """Return the largest count that should fit by the fitted memory, None where nobody knows.
 
-    What failed did not fit: the estimate stays under it.
+    What failed did not fit: the estimate stays under it, and within :data:`FAR` of what was measured.
     """
     rungs = tuple(rungs)
     line = fitted(rungs)
     if line is None or rules.budget_mib is None:
         return None
     room = int((rules.budget_mib - line.base_mib) / (line.env_mib * MARGIN))
-    room = min([room, *(rung.num_envs - 1 for rung in rungs if rung.state == "failed")])
+    room = min([room, FAR * (largest(rungs) or 0), *(rung.num_envs - 1 for rung in rungs if rung.state == "failed")])
     found = rules.aligned(room) if room > 0 else 0
     return max(found, largest(rungs) or 0) or None
 
