@@ -59,7 +59,7 @@ def test_a_gpu_of_80_gb_is_climbed_until_nothing_is_gained() -> None:
     rungs, why = GPU_80.climb(rules)
     assert heads(rungs) == [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144]
     assert why == "262144 is the most allowed"
-    assert tuning.knee(rungs) == 262_144
+    assert tuning.knee(rungs) == 131_072
     assert tuning.largest(rungs) == 262_144
     line = tuning.fitted(rungs)
     assert line is not None

@@ -229,7 +229,7 @@ def climb_png(value: Climb, file: Path) -> None:
         held = [(rung.memory_mib or 0) / 1024 for rung in weighed]
         right.plot([r.num_envs for r in weighed], held, color=_INKS[1], marker="s", linewidth=1.2, alpha=0.7)
         right.set_ylabel("memory (GiB)", color=_INKS[1])
-        right.set_ylim(bottom=0)
+        right.set_ylim(0, 1.2 * max(held) or 1)
         right.spines[["top"]].set_visible(False)
     key = value.key
     axes.set_title(f"{key.task}, {key.library} on {key.device}", loc="left", fontsize=13, fontweight="bold", pad=12)
