@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fakes import lab
 from planning import GPU, HOSTS, host
-from spark_rl import gauges, launch, memory, network, prepare, registry
+from spark_rl import gauges, launch, memory, network, prepare, registry, supervisor
 from spark_rl import host as hosts
 from spark_rl.errors import RequestError
 from spark_rl.live import Silent
@@ -149,3 +150,14 @@ def test_memory_that_comes_back_ends_nothing(tmp_path: Path, monkeypatch: pytest
 def test_a_run_without_a_reserve_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, told = trained(tmp_path, monkeypatch, "pace=0.01", Falling(0), launch.Limits())
     assert (outcome.state, outcome.run.least_memory_mib, told) == ("succeeded", None, [])
+
+
+def test_a_run_that_takes_the_memory_is_not_asked_for_long() -> None:
+    stop = supervisor._Stop(grace_s=30.0)
+    stop.end("memory")
+    sent = [(stop.due(now), now) for now in (0.0, 4.9, 5.0, 9.9, 10.0)]
+    assert [(signal.Signals(one).name, now) for one, now in sent if one] == [
+        ("SIGINT", 0.0),
+        ("SIGTERM", 5.0),
+        ("SIGKILL", 10.0),
+    ]

@@ -139,6 +139,7 @@ def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
         "owner": known["owner"],
         "videos": list(value.videos),
         "exported": list(value.exported),
+        "least_memory_mib": value.least_memory_mib,
         "start": dict(start),
     }
 

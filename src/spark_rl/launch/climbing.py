@@ -112,14 +112,8 @@ def climb(wanted: Wanted, *, plan: Planner, tell: Callable[[str], None]) -> Clim
     rules, kept = _rules(wanted)
     for count in rules.counts:
         plan(replace(wanted.request, num_envs=count), wanted.facts)
-    rungs: list[Rung] = []
-    stopped_by = None
     with tempfile.TemporaryDirectory(prefix="spark-rl-tune-", ignore_cleanup_errors=True) as folder:
-        while (following := tuning.following(rungs, rules)).count is not None:
-            tell(f"measuring {following.count} environments")
-            rung, stopped_by = _measured(wanted, following.count, Path(folder), plan, tell if not rungs else _silently)
-            tell(told(rung))
-            rungs.append(rung)
+        rungs, why, stopped_by = _climbed(wanted, rules, Path(folder), plan, tell)
     _refuse(rungs[0])
     found = tuning.Climb(
         key=tuning.key(wanted.request, wanted.facts, wanted.target, registry.owner_now().host),
@@ -128,10 +122,29 @@ def climb(wanted: Wanted, *, plan: Planner, tell: Callable[[str], None]) -> Clim
         reserve_mib=kept,
         rules=rules,
         rungs=tuple(rungs),
-        why=following.why,
+        why=why,
         stopped_by=stopped_by,
     )
     return _remembered(found)
+
+
+def _climbed(
+    wanted: Wanted, rules: Rules, folder: Path, plan: Planner, tell: Callable[[str], None]
+) -> tuple[list[Rung], str, int | None]:
+    """Return the rungs, why there are no more, and the signal that stopped the last one."""
+    rungs: list[Rung] = []
+    stopped_by = None
+    while (following := tuning.following(rungs, rules)).count is not None:
+        tell(f"measuring {following.count} environments")
+        try:
+            rung, stopped_by = _measured(wanted, following.count, folder, plan, tell if not rungs else _silently)
+        except CheckError as error:
+            if not rungs:
+                raise
+            rung = tuning.Rung(num_envs=following.count, state="failed", message=error.message)
+        tell(told(rung))
+        rungs.append(rung)
+    return rungs, following.why, stopped_by
 
 
 def _short(request: Request) -> Request:
@@ -156,6 +169,9 @@ def _rules(wanted: Wanted) -> tuple[Rules, int]:
         horizon=horizon,
         minibatch=minibatch,
     )
+    if not counts and rules.aligned(rules.first) > rules.most:
+        lowest = rules.aligned(rules.first)
+        raise RequestError(f"rl_games takes no fewer than {lowest} environments here", f"--max-envs {lowest} or more")
     return rules, kept
 
 
