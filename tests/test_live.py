@@ -105,8 +105,8 @@ def test_plain_lines_come_with_each_phase_and_every_so_often(capsys: pytest.Capt
         lines[2:]
         == [
             (
-                "run 12: training, 93/150 iterations, 28 s left, reward 4.621, episode length 231.4, 29,800 env steps/s, "
-                "model_50.pt, 42 iterations unsaved (21 s)"
+                "run 12: training, 93/150 iterations, 28 s left, reward 4.621, episode length 231.4, "
+                "29,800 env steps/s, model_50.pt, 42 iterations unsaved (21 s)"
             )
         ]
         * 2
