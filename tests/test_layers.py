@@ -18,10 +18,10 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes description documents external literals names "
-        "plan profiles registrations scanning search text words"
+        "agent_configs assets catalog checkpoints checks config_classes configuration description documents external "
+        "literals names override_values overrides plan profiles registrations scanning search text value_types words"
     ),
-    "catalogues host installations logs network preload projects settings supervisor",
+    "catalogues configurations host installations logs network preload projects settings supervisor",
     "completion launch prepare requests",
     "__main__ cli render tables",
 )
