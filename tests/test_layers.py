@@ -18,12 +18,13 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks config_classes configuration description documents external "
-        "literals names override_values overrides plan profiles registrations scanning search text value_types words"
+        "agent_configs assets catalog checkpoints checks config_classes configuration description documents "
+        "explanation external literals names override_values overrides plan profiles registrations scanning search "
+        "text value_types words"
     ),
     "catalogues configurations host installations logs network preload projects settings supervisor",
     "completion launch prepare requests",
-    "__main__ cli render tables",
+    "__main__ cli render tables trees",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 

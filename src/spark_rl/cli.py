@@ -45,6 +45,7 @@ IsaacLab = Annotated[str | None, typer.Option("--isaaclab", help="Checkout, or e
 Assets = Annotated[str | None, typer.Option(help="auto, nvidia, embedded, or a folder.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Check = Annotated[bool, typer.Option("--check/--no-check", help="Check KEY=VALUE words against the task's config.")]
 HostFile = Annotated[
     Path | None, typer.Option("--host", help="Plan for the machine that this doctor --json document describes.")
 ]
@@ -84,6 +85,7 @@ def train(
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
+    check: Check = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -116,6 +118,7 @@ def play(
     recipe: Recipe = None,
     isaaclab: IsaacLab = None,
     assets: Assets = None,
+    check: Check = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -148,7 +151,8 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         cwd=cwd,
     )
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
-    decided = prepare.decide(request, facts)
+    checking = prepare.Checking(wanted=given["check"], here=given["host_file"] is None, tell=render.talk)
+    decided = prepare.decide(request, facts, checking)
     prepare.remember(facts)
     as_json = given["as_json"]
     if given["dry_run"]:
@@ -223,6 +227,29 @@ def describe(
 
     found = prepare.describe(prepare.Place(cwd=_here(), isaaclab=isaaclab), task)
     render.document(found.to_document()) if as_json else render.description(found)
+
+
+@app.command()
+def explain(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[PREFIX] [PRESET...]", help="A key or a part of one; physics=NAME.")
+    ] = None,
+    *,
+    task: Task = None,
+    library: Library = None,
+    algorithm: Algorithm = None,
+    isaaclab: IsaacLab = None,
+    as_json: Json = False,
+) -> None:
+    """Browse what a task can be told: keys for KEY=VALUE words, their types and defaults, and the presets."""
+    from spark_rl import prepare, render, requests
+
+    cwd = _here()
+    request, prefix = requests.explaining(words or (), task=task, library=library, algorithm=algorithm, cwd=cwd)
+    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=isaaclab))
+    found = prepare.explain(request, facts, prefix, render.talk)
+    prepare.remember(facts)
+    render.document(found.to_document()) if as_json else render.explanation(found)
 
 
 @app.command()

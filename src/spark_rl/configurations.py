@@ -41,14 +41,14 @@ _Files = list[list[Any]]
 class Place:
     """Whose configuration: a task and agent config of an installation, as ``train`` or ``play`` has them.
 
-    ``stamp`` is the state of the task's sources, ``folder`` the cache.
+    ``stamp`` says what the task is registered with, ``folder`` is the cache.
     """
 
     installation: Installation
     task: str
     agent: str
     play: bool
-    stamp: str | None
+    stamp: str
     folder: Path
 
     def file(self, words: Sequence[str]) -> Path:
@@ -93,15 +93,15 @@ def resolve(
     asked = tuple(word for word in words if may_select(word))
     document = _ask(place, asked, python, environ, cwd)
     try:
-        base, *others = document["resolutions"]
+        base, last = document["resolutions"][0], document["resolutions"][-1]
         configuration = Configuration.from_document({**document, "resolutions": [base]}, _source(place))
         _remember(place, (), document, [base])
         chosen = selection(asked, configuration)
         if not chosen:
             return configuration
-        _remember(place, chosen, document, [base, *others] if "refused" in document["resolutions"][-1] else [*others])
+        _remember(place, chosen, document, [base, last] if "refused" in last else [last])
         return Configuration.from_document(document, _source(place))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckError(f"the answer of {python[0]} makes no sense: {error!r}") from error
 
 
@@ -182,7 +182,7 @@ def _head(place: Place, body: str) -> dict[str, Any]:
 
 
 def _remembered(place: Place, words: Sequence[str], *, fresh: bool) -> Configuration | None:
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
         text, _, body = place.file(words).read_text(encoding="utf-8").partition("\n")
         head = json.loads(text)
         sources = head.pop("sources")
@@ -195,7 +195,9 @@ def _remembered(place: Place, words: Sequence[str], *, fresh: bool) -> Configura
 
 def _unchanged(sources: _Files) -> bool:
     return all(
-        (stat.st_mtime_ns, stat.st_size) == (changed, size) for path, changed, size in sources for stat in [os.stat(path)]  # noqa: PTH116
+        (stat.st_mtime_ns, stat.st_size) == (changed, size)
+        for path, changed, size in sources
+        for stat in [os.stat(path)]  # noqa: PTH116
     )
 
 

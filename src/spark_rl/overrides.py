@@ -1,8 +1,8 @@
 """Checking overrides against a task's configuration, before Isaac Lab would take a mistyped one in silence.
 
-Isaac Lab 3.0 sets ``KEY=VALUE`` on the resolved configuration without asking whether there is such a key, or what type
-it has. It leaves ``+KEY=VALUE``, ``++KEY=VALUE`` and ``~KEY`` to Hydra, and then copies Hydra's result back: into an agent
-config that is a dict as it stands, into config objects only what keeps their keys and the exact types of their values.
+Isaac Lab 3.0 sets ``KEY=VALUE`` on the resolved configuration without asking whether there is such a key, or what
+type it has. It leaves ``+KEY=VALUE``, ``++KEY=VALUE`` and ``~KEY`` to Hydra, and then copies Hydra's result back: as it
+stands where an agent config is a dict, into config objects only what keeps their keys and the types of their values.
 """
 
 from __future__ import annotations

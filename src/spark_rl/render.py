@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spark_rl.catalog import Catalog
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
+    from spark_rl.explanation import Explanation
     from spark_rl.model import Finding, Host, Installation, Plan, Settings
     from spark_rl.outcome import Outcome
 
@@ -196,6 +197,13 @@ def description(value: Description) -> None:
     from spark_rl import tables
 
     out(tables.page(value, tables.screen()))
+
+
+def explanation(value: Explanation) -> None:
+    """Print keys with types and defaults, as a tree."""
+    from spark_rl import tables, trees
+
+    out(trees.page(value, tables.screen()))
 
 
 def _line(finding: Finding) -> str:

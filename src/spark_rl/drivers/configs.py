@@ -4,12 +4,12 @@ Run by path inside Isaac Lab's Python (3.0), never imported by spark-rl::
 
     python configs.py REQUEST OUTPUT
 
-REQUEST is a JSON object: ``task``, ``agent`` (the agent config entry point), ``play`` (whether the changes for play are
-wanted) and ``words`` (preset selectors, and overrides that may select a preset by its path). Isaac Lab's own resolver
-does the work, no simulator is started. OUTPUT receives the document ``spark-rl/configuration/1``: one resolution without
-presets and, where words select any, one with them. A row is ``[key, kind, declared type, type of the value, value, what
-it means]``; kinds are ``group`` (a config object), ``dict`` and ``field``, types and values are in Python's spelling, and
-None stands for what is not known. A document with ``error`` says that nothing could be resolved.
+REQUEST is a JSON object: ``task``, ``agent`` (the agent config entry point), ``play`` (whether the changes for play
+are wanted) and ``words`` (preset selectors, and overrides that may select a preset by its path). Isaac Lab's own
+resolver does the work, no simulator is started. OUTPUT receives the document ``spark-rl/configuration/1``: one
+resolution without presets and, where words select any, one with them. A row is ``[key, kind, declared type, type of the
+value, value, what it means]``; kinds are ``group`` (a config object), ``dict`` and ``field``, types and values are in
+Python's spelling, and None stands for what is not known. A document with ``error`` says that nothing was resolved.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import functools
 import importlib
 import inspect
 import json
-import os
 import re
 import sys
 import types
@@ -65,10 +64,12 @@ class Names(dict[str, Any]):
 
 def main(argv: list[str]) -> int:
     """Resolve what the request asks for and write the document."""
+    # Started as a module, as Isaac Lab is, Python looks in the working directory and not in the folder of this file.
+    sys.path[0] = ""
     request, output = json.loads(argv[0]), Path(argv[1])
     try:
         document = resolved(request)
-    except Exception as error:  # noqa: BLE001 - whatever a task's config raises is told, not traced
+    except Exception as error:
         document = {"schema": SCHEMA, "error": f"{type(error).__name__}: {first_line(error)}"}
     draft = output.with_suffix(".draft")
     draft.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
@@ -138,7 +139,7 @@ def selection(task: str, agent: str | None, words: list[str]) -> tuple[str, ...]
     with contextlib.suppress(ValueError):
         for root, config in loaded(task, agent).items():
             own = {key: value for key, value in explicit.items() if key.partition(".")[0] == root}
-            hydra_module()._resolve_active_presets(  # noqa: SLF001 - it alone tells which words it took for presets
+            hydra_module()._resolve_active_presets(
                 config,
                 [name for name in everywhere if name],
                 own,
@@ -275,7 +276,7 @@ def evaluated(text: str, names: Names) -> Any:
     return eval(text, {"__builtins__": {}}, names)  # noqa: S307 - an annotation of the installation's own sources
 
 
-def type_text(kind: Any) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each form that a type has
+def type_text(kind: Any) -> str:  # noqa: C901 - one line for each form that a type has
     """Return a type as text: Python's own spelling, in the few words that spark-rl knows."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, Unknown) or kind is Any or kind is typing.Any:
@@ -378,14 +379,17 @@ def sources(task: str, agent: str | None, used: set[type]) -> list[tuple[str, in
     """Return path, change time (ns) and size of each file that decides the document."""
     import gymnasium  # type: ignore[import-not-found, unused-ignore]
 
-    modules = {base.__module__ for kind in used for base in kind.__mro__}
-    files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
+    tops = {base.__module__.partition(".")[0] for kind in used for base in kind.__mro__} - sys.stdlib_module_names
+    modules = [
+        sys.modules[name] for name in [*sys.modules] if name.startswith("isaaclab") or name.split(".")[0] in tops
+    ]
+    files = {getattr(module, "__file__", None) for module in modules}
     entry = gymnasium.spec(task).kwargs.get(agent or "")
     if isinstance(entry, str) and entry.endswith(".yaml"):
         module, _, name = entry.rpartition(":")
-        files.add(os.path.join(os.path.dirname(inspect.getfile(importlib.import_module(module))), name) if module else entry)  # noqa: PTH118, PTH120, E501
-    found = sorted(file for file in files if file and os.path.isfile(file))  # noqa: PTH113
-    return [(file, stat.st_mtime_ns, stat.st_size) for file in found for stat in [os.stat(file)]]  # noqa: PTH116
+        files.add(str(Path(inspect.getfile(importlib.import_module(module))).with_name(name)) if module else entry)
+    found = [Path(file) for file in sorted(file for file in files if file)]
+    return [(str(file), stat.st_mtime_ns, stat.st_size) for file in found if file.is_file() for stat in [file.stat()]]
 
 
 if __name__ == "__main__":
