@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from spark_rl import value_types
+from spark_rl.override_values import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +52,12 @@ class Field:
     @property
     def default(self) -> Any:
         """The value itself, :data:`UNWRITABLE` where no literal writes it."""
-        return UNWRITABLE if self.value is None else ast.literal_eval(self.value)
+        if self.value is None:
+            return UNWRITABLE
+        try:
+            return ast.literal_eval(self.value)
+        except (ValueError, SyntaxError):
+            return UNWRITABLE
 
     @property
     def kind(self) -> Kind:
@@ -76,8 +82,9 @@ class Field:
     @property
     def type_text(self) -> str:
         """The type as a person reads it: what is annotated, where that says more than the value does."""
-        text = self.declared if self.form == "field" and self.declared not in _VAGUE else self.actual
-        return _OBJECT.sub(r"\1", text or self.declared or "Any")
+        vague = self.form != "field" or self.declared in _VAGUE
+        actual = self.declared if self.actual == "None" else self.actual
+        return _OBJECT.sub(r"\1", (actual if vague else self.declared) or "Any")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +207,7 @@ def _walk(key: str, value: Any) -> Iterable[Field]:
             if isinstance(name, str) and "." not in name:
                 yield from _walk(f"{key}.{name}", below)
     else:
-        yield Field(key=key, actual=_type_text(value), value=repr(value))
+        yield Field(key=key, actual=_type_text(value), value=spell(value))
 
 
 def _type_text(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["hydra_literal", "literal"]
+__all__ = ["hydra_literal", "literal", "spell"]
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 _HYDRA_WORDS = {"true": True, "false": False, "null": None}
@@ -25,6 +25,17 @@ def literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return text
+
+
+def spell(value: Any) -> str:
+    """Return a value as a literal; Python has none for infinity but a number that is too large."""
+    if isinstance(value, float) and abs(value) == float("inf"):
+        return "1e999" if value > 0 else "-1e999"
+    if isinstance(value, list):
+        return f"[{', '.join(spell(item) for item in value)}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(spell(item) for item in value)}{',' if len(value) == 1 else ''})"
+    return repr(value)
 
 
 def hydra_literal(text: str) -> Any:

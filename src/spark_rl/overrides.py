@@ -299,6 +299,8 @@ def _spelling(word: Word, kind: value_types.Kind, value: Any) -> str | None:
         return f"quote the texts inside: \"{word.key}=['a', 'b']\""
     if isinstance(value, float) and value.is_integer() and "int" in names:
         return f"write {word.key}={int(value)}"
+    if value in ("inf", "-inf") and {"float", "number"} & names:
+        return f"write {word.key}={value.replace('inf', '1e999')}"
     if isinstance(value, str):
         choices = [str(choice) for part in parts for choice in part.choices if part.name == "Literal"]
         close = nearest(value, choices)

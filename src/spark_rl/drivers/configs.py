@@ -23,6 +23,7 @@ import functools
 import importlib
 import inspect
 import json
+import math
 import re
 import sys
 import types
@@ -199,14 +200,27 @@ def spelled(value: Any) -> str | None:
     plain = literal(value)
     if plain is Unknown:
         return None
-    text = repr(plain)
+    text = written(plain)
     return text if len(text) <= LONGEST else None
+
+
+def written(plain: Any) -> str:
+    """Return a value as a literal; Python has none for infinity but a number that is too large."""
+    if isinstance(plain, float) and math.isinf(plain):
+        return "1e999" if plain > 0 else "-1e999"
+    if isinstance(plain, list):
+        return f"[{', '.join(written(item) for item in plain)}]"
+    if isinstance(plain, tuple):
+        return f"({', '.join(written(item) for item in plain)}{',' if len(plain) == 1 else ''})"
+    if isinstance(plain, dict):
+        return f"{{{', '.join(f'{key!r}: {written(item)}' for key, item in plain.items())}}}"
+    return repr(plain)
 
 
 def literal(value: Any) -> Any:
     """Return a value made of literals alone; :class:`Unknown` where there is none, as for a field without a value."""
     if value is None or type(value) in PLAIN:
-        return value
+        return Unknown if value != value else value  # noqa: PLR0124 - not a number
     if isinstance(value, enum.Enum):
         return literal(value.value)
     if isinstance(value, str):
