@@ -66,6 +66,8 @@ def test_what_hydra_reads(text: str, value: Any) -> None:
     assert type(hydra_literal(text)) is type(value)
 
 
-@pytest.mark.parametrize("value", [1, 0.5, "a'b", None, True, [1, (2, "x")], (1,), (), float("inf"), -float("inf"), [1e999]])
+@pytest.mark.parametrize(
+    "value", [1, 0.5, "a'b", None, True, [1, (2, "x")], (1,), (), float("inf"), -float("inf"), [1e999]]
+)
 def test_a_spelled_value_is_read_back(value: Any) -> None:
     assert literal(spell(value)) == value

@@ -71,6 +71,8 @@ class Field:
         if self.declared is None or value_types.parse(self.declared) == value_types.ANYTHING:
             return value_types.loosened(actual) if actual else value_types.ANYTHING
         declared = value_types.parse(self.declared)
+        if self.actual in (None, "None", "callable"):
+            declared = value_types.functions(declared)
         if actual is None:
             return declared
         if declared.name == actual.name == "tuple" and not (declared.inside or declared.open_ended):

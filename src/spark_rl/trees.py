@@ -31,16 +31,17 @@ def page(value: Explanation, on: Screen) -> str:
     if value.one is not None:
         return "\n".join([on.bold(value.one.key), *_alone(value, value.one, on.width)])
     if not value.prefix:
-        return "\n".join([_heading(value, on), *_overview(value, on)])
-    heading = [f"no key starts with {value.prefix!r}; these hold it"] if value.searched else [_heading(value, on)]
+        return "\n".join([*_heading(value, on), *_overview(value, on)])
+    heading = [f"no key starts with {value.prefix!r}; these hold it"] if value.searched else _heading(value, on)
     rows = list(_found(value.leaves) if value.searched else _tree(value))
     return "\n".join([*heading, *_lines(rows, on), *_presets(value.presets, on)])
 
 
-def _heading(value: Explanation, on: Screen) -> str:
+def _heading(value: Explanation, on: Screen) -> list[str]:
     lab = value.configuration
     chosen = f" with {' '.join(lab.selected)}" if lab.selected else ""
-    return on.bold(f"{lab.task}, {value.library}{chosen}") + f": {_count(len(value.leaves))}, {lab.source}"
+    told = f"{_count(len(value.leaves))}, {lab.source}{chosen}"
+    return [on.bold(f"{lab.task}, {value.library}"), *_wrapped(told, on.width)]
 
 
 def _count(number: int) -> str:
@@ -156,7 +157,7 @@ def _bare(text: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 40), subsequent_indent="    ", break_on_hyphens=False)
+    return textwrap.wrap(text, max(width, 20), subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _name(field: Field) -> str:

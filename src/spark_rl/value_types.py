@@ -14,7 +14,7 @@ from typing import Any
 
 from spark_rl.text import either
 
-__all__ = ["ANYTHING", "NOTHING", "Kind", "accepts", "loosened", "of", "parse", "say", "union"]
+__all__ = ["ANYTHING", "NOTHING", "Kind", "accepts", "functions", "loosened", "of", "parse", "say", "union"]
 
 _CALLABLE = re.compile(r"[\w.{}]+:[\w.]+")
 _SCHEDULE = re.compile(r"lin_[-+.\deE]+")
@@ -78,6 +78,13 @@ def union(*kinds: Kind) -> Kind:
     if ANYTHING in unique:
         return ANYTHING
     return unique[0] if len(unique) == 1 else Kind(name="union", inside=unique)
+
+
+def functions(kind: Kind) -> Kind:
+    """Return the type without ``str`` where it takes functions: a text is there to name one."""
+    if not any(part.name == "callable" for part in kind.inside) or kind.name != "union":
+        return kind
+    return union(*(part for part in kind.inside if part.name != "str"))
 
 
 def of(value: Any) -> Kind:

@@ -220,7 +220,7 @@ def written(plain: Any) -> str:
 def literal(value: Any) -> Any:
     """Return a value made of literals alone; :class:`Unknown` where there is none, as for a field without a value."""
     if value is None or type(value) in PLAIN:
-        return Unknown if value != value else value  # noqa: PLR0124 - not a number
+        return Unknown if value != value else value
     if isinstance(value, enum.Enum):
         return literal(value.value)
     if isinstance(value, str):
@@ -268,7 +268,8 @@ def enumeration(kind: type[enum.Enum]) -> str:
 @functools.cache
 def annotation(kind: type, name: str) -> str | None:
     """Return the declared type of a field as text, None where there is none or it says nothing."""
-    text = getattr(kind, "__annotations__", {}).get(name)
+    own = (vars(base).get("__annotations__", {}) for base in kind.__mro__)
+    text = next((names[name] for names in own if name in names), None)
     if text is None:
         return None
     if not isinstance(text, str):
@@ -341,7 +342,7 @@ def described(kind: type, name: str) -> str | None:
     for base in kind.__mro__:
         text = docstrings(base.__module__).get((base.__qualname__, name))
         if text is not None:
-            return re.split(r"(?<=[^.]\.)\s|\n\s*\n", " ".join(text.split()), maxsplit=1)[0]
+            return re.split(r"(?<=\.)\s(?=[A-Z])", " ".join(text.split()), maxsplit=1)[0]
     return None
 
 
