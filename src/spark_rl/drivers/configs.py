@@ -21,6 +21,7 @@ import dataclasses
 import enum
 import functools
 import importlib
+import importlib.metadata
 import inspect
 import json
 import math
@@ -89,6 +90,8 @@ def resolved(request: Mapping[str, Any]) -> dict[str, Any]:
 
     with contextlib.suppress(ImportError):
         importlib.import_module("isaaclab_tasks_experimental")
+    for entry_point in importlib.metadata.entry_points(group="isaaclab.tasks"):
+        entry_point.load()
     task, agent, play = request["task"].split(":")[-1], request["agent"], bool(request["play"])
     used: set[type] = set()
     wanted: list[tuple[str, ...]] = [()]
