@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
-from spark_rl.overrides import check, parse
 from spark_rl.plan.parts import NOTHING, Part, because
 
 if TYPE_CHECKING:
@@ -37,6 +36,10 @@ def flags(context: Context) -> Part:
     Raises:
         RequestError: There are such two.
     """
+    if not context.target.overrides:
+        return NOTHING
+    from spark_rl.overrides import parse
+
     keys = {parse(word).key: word for word in context.target.overrides}
     for flag, key in _set_by_flags(context):
         if key in keys:
@@ -76,5 +79,7 @@ def overrides(context: Context) -> Part:
         return Part(findings=(known.lacking,))
     if known.configuration is None:
         return NOTHING
+    from spark_rl.overrides import check
+
     check(context.target.overrides, known.configuration)
     return Part(reasons=because("overrides", f"checked against {known.configuration.source}"))
