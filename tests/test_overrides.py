@@ -213,6 +213,20 @@ def test_which_words_may_choose_presets(words: list[str], chosen: list[str]) -> 
     assert list(overrides.selection(words, DIRECT)) == chosen
 
 
+def test_a_member_of_an_enumeration_is_made_by_hydras_way_alone() -> None:
+    told = document()
+    kind = "Enum['slow', 'fast']"
+    told["resolutions"][0]["rows"].append(["env.mode", "field", kind, kind, "'slow'", None])
+    lab = Configuration.from_document(told, "x")
+    overrides.check(["++env.mode=fast"], lab)
+    with pytest.raises(RequestError) as caught:
+        overrides.check(["env.mode=fast"], lab)
+    assert caught.value.message == "env.mode=fast: env.mode takes slow or fast, not the text 'fast'"
+    assert (caught.value.hint or "").startswith("write ++env.mode=fast, which makes it a member")
+    with pytest.raises(RequestError):
+        overrides.check(["++env.mode=fats"], lab)
+
+
 def test_words_in_their_parts() -> None:
     assert overrides.parse("++env.x=a=b") == overrides.Word(text="++env.x=a=b", sign="++", key="env.x", value="a=b")
     assert overrides.parse("~env.x") == overrides.Word(text="~env.x", sign="~", key="env.x", value=None)

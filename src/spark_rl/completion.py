@@ -1,4 +1,4 @@
-"""Shell completion: names of commands, options, tasks, and the libraries and algorithms of the task on the line.
+"""Shell completion: commands, options, tasks, and the libraries, algorithms, keys and presets of the task on the line.
 
 Typer's own completion takes ``--task=Isaac`` of bash for three words, knows options by one spelling alone, and loads
 Rich to show their help in zsh and fish: twice the time of a whole answer here.

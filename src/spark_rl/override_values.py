@@ -14,7 +14,7 @@ __all__ = ["hydra_literal", "literal", "spell"]
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 _HYDRA_WORDS = {"true": True, "false": False, "null": None}
 _INTEGER = re.compile(r"[-+]?\d+(_\d+)*")
-_FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf|nan", re.IGNORECASE)
+_FLOAT = re.compile(r"[-+]?(\d+(_\d+)*(\.\d*)?|\.\d+)(e[-+]?\d+)?|[-+]?inf|nan", re.IGNORECASE)
 
 
 def literal(text: str) -> Any:

@@ -190,9 +190,11 @@ class _Check:
             yield _Wrong(word=word, message=f"{word.text}: {word.key} is there already", hint="write it without +")
         elif field is None and not self._takes_new(word.key):
             yield self._unknown(word)
-        elif field is not None and not _fits(field, value):
+        elif field is None or _is_member(field, value):
+            return
+        elif not _fits(field, value):
             yield _misfit(word, field, value)
-        elif field is not None and not self._is_dict(word.key) and not _same_type(field, value):
+        elif not self._is_dict(word.key) and not _same_type(field, value):
             yield _Wrong(
                 word=word,
                 message=f"{word.text}: after ++ Isaac Lab takes a {field.actual or 'null'} alone here",
@@ -257,6 +259,15 @@ def _fits(field: Field, value: Any) -> bool:
     return value_types.accepts(field.kind, value) or (field.form == "field" and _equal(field.default, value))
 
 
+def _is_member(field: Field, value: Any) -> bool:
+    """Whether a value stands for a member of an enumeration, which Isaac Lab makes of what Hydra hands back."""
+    return any(part.name == "Enum" and value in part.choices for part in _parts(field.kind))
+
+
+def _parts(kind: value_types.Kind) -> tuple[value_types.Kind, ...]:
+    return kind.inside if kind.name == "union" else (kind,)
+
+
 def _equal(default: Any, value: Any) -> bool:
     return default is not UNWRITABLE and type(default) is type(value) and default == value
 
@@ -291,7 +302,7 @@ def _shown(value: Any) -> str:
 
 def _spelling(word: Word, kind: value_types.Kind, value: Any) -> str | None:
     """Return how the value could be written so that it fits, None where nobody knows."""
-    parts = kind.inside if kind.name == "union" else (kind,)
+    parts = _parts(kind)
     names = {part.name for part in parts}
     if isinstance(value, int | float) and "str" in names:
         return f"quote the text: {word.key}=\"'{word.value}'\""
@@ -299,6 +310,8 @@ def _spelling(word: Word, kind: value_types.Kind, value: Any) -> str | None:
         return f"quote the texts inside: \"{word.key}=['a', 'b']\""
     if isinstance(value, float) and value.is_integer() and "int" in names:
         return f"write {word.key}={int(value)}"
+    if any(part.name == "Enum" and value in part.choices for part in parts):
+        return f"write ++{word.text}, which makes it a member of the enumeration"
     if value in ("inf", "-inf") and {"float", "number"} & names:
         return f"write {word.key}={value.replace('inf', '1e999')}"
     if isinstance(value, str):

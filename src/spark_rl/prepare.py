@@ -65,7 +65,7 @@ def gather(place: Place) -> Facts:
 
 
 def remember(facts: Facts) -> None:
-    """Keep what a scan found for the next command; called once a request has turned out right."""
+    """Keep what a scan found for the next command; called once the names of a request have turned out right."""
     catalogues.remember(facts.catalog, facts.installation, settings.cache_folder())
 
 
@@ -165,7 +165,9 @@ def _resolved(request: Request, facts: Facts, target: Target, checking: Checking
     if ("PYTHONEXE", facts.wrapper) in around.env:
         preload.write_wrapper(Path(facts.wrapper))
     environ = {name: value for name, value in os.environ.items() if name not in around.env_unset} | dict(around.env)
-    return configurations.resolve(place, words, python=around.python, environ=environ, cwd=Path(around.cwd))
+    found = configurations.resolve(place, words, python=around.python, environ=environ, cwd=Path(around.cwd))
+    remember(facts)
+    return found
 
 
 def _left_by_runs(request: Request, facts: Facts, target: Target) -> Configuration | None:
