@@ -18,8 +18,9 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
     """Plan a request, or what is left of a run, and carry it out or show it."""
     from spark_rl import documents, launch, prepare, render
 
+    checking = prepare.Checking(wanted=given.get("check", True), here=given.get("host_file") is None, tell=render.talk)
     if run is None:
-        what = launch.Start(plan=prepare.decide(request, facts), request=request, facts=facts)
+        what = launch.Start(plan=prepare.decide(request, facts, checking), request=request, facts=facts)
     else:
         what = launch.resumed(run, request, facts, request.max_iterations)
     prepare.remember(facts)
