@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import counting, judging, logs, preload, registry, supervisor
+from spark_rl import checkpoint_files, counting, judging, logs, preload, registry, supervisor
 from spark_rl.errors import CheckError
 from spark_rl.evidence import Evidence
 from spark_rl.launch import continuing, recording, settling
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RESULT_VARIABLE = "SPARK_RL_RESULT"
 RESULT = "play.json"
+_LOWER = "lower the learning rate, and look at rewards and observations"
 _PUBLISHED = frozenset(("pretrained", "--use_pretrained_checkpoint"))
 
 
@@ -158,7 +159,18 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
 
 
 def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
-    """Return a judgement with what the run itself can add: where to read on, the last checkpoint without NaN."""
+    """Return a judgement with what the run itself can add: where to read on, the last checkpoint without NaN.
+
+    A trainer may go on to its end with weights that are no numbers any more: that is no success.
+    """
+    newest = run.progress.checkpoint
+    if (
+        verdict.state == "succeeded"
+        and run.action == "train"
+        and newest
+        and checkpoint_files.is_finite(newest) is False
+    ):
+        verdict = judging.Verdict(state="failed", failure="nan", message=f"{newest} holds NaN or infinity", hint=_LOWER)
     if verdict.state == "interrupted" and run.action == "train":
         return replace(verdict, hint=f"go on with: spark-rl runs resume {run.id}")
     if verdict.state != "failed":
