@@ -16,6 +16,8 @@ import pytest
 
 from fakes import lab
 from spark_rl import launch, network, prepare, registry, runs
+from spark_rl.judging import Verdict
+from spark_rl.launch import attempts
 from spark_rl.live import Silent
 from spark_rl.model import Request
 from spark_rl.outcome import Outcome
@@ -408,6 +410,19 @@ def test_a_native_crash_is_restarted_from_the_newest_checkpoint(
         ("succeeded", None),
     ]
     assert [one.first_iteration for one in outcome.run.attempts] == [0, 8, 12]
+
+
+@pytest.mark.parametrize(("file", "state"), [("nan.pt", "failed"), ("finite.pt", "succeeded")])
+def test_an_end_that_is_no_number_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, state: str
+) -> None:
+    outcome = Inside(tmp_path, monkeypatch, "train").run()
+    weights = str(Path(__file__).parent / "checkpoints" / file)
+    run = replace(outcome.run, progress=replace(outcome.run.progress, checkpoint=weights))
+    verdict = attempts._helpful(Verdict(state="succeeded", message="done"), run)
+    assert (verdict.state, verdict.failure) == (state, "nan" if state == "failed" else None)
+    if state == "failed":
+        assert f"the last finite checkpoint is {outcome.checkpoint}" in (verdict.hint or "")
 
 
 def test_a_stall_is_ended_and_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

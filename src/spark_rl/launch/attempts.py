@@ -163,13 +163,8 @@ def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
 
     A trainer may go on to its end with weights that are no numbers any more: that is no success.
     """
-    newest = run.progress.checkpoint
-    if (
-        verdict.state == "succeeded"
-        and run.action == "train"
-        and newest
-        and checkpoint_files.is_finite(newest) is False
-    ):
+    newest = run.progress.checkpoint if verdict.state == "succeeded" and run.action == "train" else None
+    if newest is not None and checkpoint_files.is_finite(newest) is False:
         verdict = judging.Verdict(state="failed", failure="nan", message=f"{newest} holds NaN or infinity", hint=_LOWER)
     if verdict.state == "interrupted" and run.action == "train":
         return replace(verdict, hint=f"go on with: spark-rl runs resume {run.id}")
