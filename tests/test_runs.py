@@ -462,7 +462,7 @@ def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypat
             ticks.append(at)
 
     inside = Inside(tmp_path, monkeypatch, "silent pace=0.15")
-    monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock})
+    monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock, "devices": ()})
     outcome = launch.start(inside.what, show=lambda _run: Told(), tell=lambda _line: None)
     assert isinstance(outcome, Outcome)
     assert outcome.exit_status == 0
