@@ -14,7 +14,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def gauge(monkeypatch: pytest.MonkeyPatch, driver: Driver, *indices: int) -> gauges.Gauge:
-    monkeypatch.setitem(sys.modules, "pynvml", driver)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
     monkeypatch.setattr(gauges, "DRIVER_FILES", (str(MEMINFO),))
     return gauges.Gauge(indices)
 
