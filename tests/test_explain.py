@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,18 @@ def test_one_key_tells_all_about_it() -> None:
         f"  source    Isaac Lab 3.0.0's own configuration of {TASK}",
         f"  write     spark-rl train --task {TASK} env.decimation=2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [("'none'", "'none'"), ("'adam'", "adam"), ("'a b'", "a b"), ("'7'", "'7'"), ("(1, 2)", "(1, 2)"), ("''", "")],
+)
+def test_the_command_to_paste_sets_the_default_itself(value: str, written: str) -> None:
+    told = document()
+    told["resolutions"][0]["rows"].append(["env.x", "field", None, "str", value, None])
+    lines = shown("env.x", 200, Configuration.from_document(told, "x")).splitlines()
+    (words,) = [shlex.split(line)[1:] for line in lines if line.startswith("  write")]
+    assert words == ["spark-rl", "train", "--task", TASK, f"env.x={written}"]
 
 
 def test_a_key_below_a_preset_names_it() -> None:

@@ -213,6 +213,17 @@ def test_which_words_may_choose_presets(words: list[str], chosen: list[str]) -> 
     assert list(overrides.selection(words, DIRECT)) == chosen
 
 
+def test_a_choice_that_reads_as_something_else_is_to_be_quoted() -> None:
+    told = document()
+    told["resolutions"][0]["rows"].append(["env.clip", "field", "Literal['max', 'none']", "str", "'none'", None])
+    lab = Configuration.from_document(told, "x")
+    overrides.check(["env.clip='none'"], lab)
+    with pytest.raises(RequestError) as caught:
+        overrides.check(["env.clip=none"], lab)
+    assert caught.value.message == "env.clip=none: env.clip takes max or none, not null"
+    assert (caught.value.hint or "").startswith("quote the text: env.clip=\"'none'\"")
+
+
 def test_a_member_of_an_enumeration_is_made_by_hydras_way_alone() -> None:
     told = document()
     kind = "Enum['slow', 'fast']"

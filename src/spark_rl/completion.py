@@ -270,9 +270,13 @@ def _key_values(key: str, word: str, known: Configuration) -> list[str]:
         options = (option for preset in known.presets for option in preset.options)
         names = dict.fromkeys(name for name, selector, _ in options if key in (selector, "presets"))
         return [f"{done}{comma}{name}" for name in _starting(names, last)]
+    from spark_rl.override_values import literal
+
     kind = known.fields[key].kind
     parts = kind.inside if kind.name == "union" else (kind,)
-    choices = [str(choice) for part in parts for choice in part.choices if part.name == "Literal"]
+    # A choice such as none reads as something else without quotes, and the shell takes these off.
+    literals = [choice for part in parts for choice in part.choices if part.name == "Literal"]
+    choices = [str(choice) for choice in literals if literal(str(choice)) == choice]
     truth = ("true", "false") if any(part.name == "bool" for part in parts) else ()
     alternatives = (name for preset in known.presets_at(key) for name in preset.names)
     return _starting((*choices, *truth, *alternatives), word)

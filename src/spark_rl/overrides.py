@@ -304,19 +304,19 @@ def _spelling(word: Word, kind: value_types.Kind, value: Any) -> str | None:
     """Return how the value could be written so that it fits, None where nobody knows."""
     parts = _parts(kind)
     names = {part.name for part in parts}
-    if isinstance(value, int | float) and "str" in names:
+    if any(part.name == "Enum" and value in part.choices for part in parts):
+        return f"write ++{word.text}, which makes it a member of the enumeration"
+    texts = [choice for part in parts for choice in part.choices if isinstance(choice, str)]
+    if word.value in texts or (isinstance(value, int | float) and "str" in names):
         return f"quote the text: {word.key}=\"'{word.value}'\""
     if isinstance(value, str) and value.startswith(("[", "(")) and {"list", "tuple"} & names:
         return f"quote the texts inside: \"{word.key}=['a', 'b']\""
     if isinstance(value, float) and value.is_integer() and "int" in names:
         return f"write {word.key}={int(value)}"
-    if any(part.name == "Enum" and value in part.choices for part in parts):
-        return f"write ++{word.text}, which makes it a member of the enumeration"
     if value in ("inf", "-inf") and {"float", "number"} & names:
         return f"write {word.key}={value.replace('inf', '1e999')}"
     if isinstance(value, str):
-        choices = [str(choice) for part in parts for choice in part.choices if part.name == "Literal"]
-        close = nearest(value, choices)
+        close = nearest(value, texts)
         return f"did you mean {either(close)}?" if close else None
     return None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import value_types
 from spark_rl.configuration import ROOTS
+from spark_rl.override_values import literal
 from spark_rl.text import either
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _example(field: Field) -> str:
 def _bare(text: str) -> str:
     """Return a value as an override spells it: a text that reads as nothing else needs no quotes."""
     inside = text[1:-1]
-    return inside if text[:1] == "'" and inside.replace("_", "").replace("/", "").isalpha() else text
+    return inside if text == repr(inside) and literal(inside) == inside else text
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -182,7 +182,9 @@ def drawn(configuration: Configuration, dice: random.Random, under: str = "") ->
 
 
 def word(key: str, value: Any) -> str:
-    return f"{key}={value if isinstance(value, str) else repr(value)}"
+    """Return an override; a text that would read as something else is quoted."""
+    bare = isinstance(value, str) and literal(value) == value
+    return f"{key}={value if bare else repr(value)}"
 
 
 def shows(shown: dict[str, Any] | None, values: dict[str, Any], before: Configuration) -> list[str]:
@@ -291,9 +293,7 @@ def test_any_value_is_accepted_or_cannot_be_the_fields() -> None:
     questions = [["truth", p.task, p.agent, [], [word(*item) for item in values.items()]] for p, values, _ in cases]
     wrong = []
     for (pair, values, configuration), shown in zip(cases, ask(questions), strict=True):
-        # '7' is a text, and written without its quotes a number.
-        texts = {key: literal(word(key, value).partition("=")[2]) for key, value in values.items()}
-        wrong += [(pair.task, found) for found in shows(shown, texts, configuration)]
+        wrong += [(pair.task, found) for found in shows(shown, values, configuration)]
     assert wrong == []
     assert refused > 300
 
@@ -320,7 +320,7 @@ def hydra_words(configuration: Configuration, dice: random.Random) -> list[str]:
 def test_what_hydra_gets_is_accepted_exactly_when_its_result_shows_it() -> None:
     dice = random.Random(19)
     cases = []
-    for pair in pairs()[::3]:
+    for pair in pairs()[::4]:
         cases += [(pair, text, accepted([text], pair.plain)) for text in hydra_words(pair.plain, dice)]
     answers = ask([["truth", pair.task, pair.agent, [], [text]] for pair, text, _ in cases])
     for (pair, text, ours), shown in zip(cases, answers, strict=True):
