@@ -86,8 +86,7 @@ def first_line(error: BaseException) -> str:
 
 def resolved(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of a request."""
-    import isaaclab_tasks  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
-
+    importlib.import_module("isaaclab_tasks")
     with contextlib.suppress(ImportError):
         importlib.import_module("isaaclab_tasks_experimental")
     for entry_point in importlib.metadata.entry_points(group="isaaclab.tasks"):
@@ -395,14 +394,12 @@ def text_of(alternative: Any) -> str:
 
 def sources(task: str, agent: str | None, used: set[type]) -> list[tuple[str, int, int]]:
     """Return path, change time (ns) and size of each file that decides the document."""
-    import gymnasium  # type: ignore[import-not-found, unused-ignore]
-
     tops = {base.__module__.partition(".")[0] for kind in used for base in kind.__mro__} - sys.stdlib_module_names
     modules = [
         sys.modules[name] for name in [*sys.modules] if name.startswith("isaaclab") or name.split(".")[0] in tops
     ]
     files = {getattr(module, "__file__", None) for module in modules}
-    entry = gymnasium.spec(task).kwargs.get(agent or "")
+    entry = importlib.import_module("gymnasium").spec(task).kwargs.get(agent or "")
     if isinstance(entry, str) and entry.endswith(".yaml"):
         module, _, name = entry.rpartition(":")
         files.add(str(Path(inspect.getfile(importlib.import_module(module))).with_name(name)) if module else entry)
