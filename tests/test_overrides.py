@@ -135,7 +135,6 @@ def test_what_isaac_lab_takes_is_accepted(on: str, words: str) -> None:
         ("direct", "presets=newton_mjwarp,rgb", "has no preset rgb", "it has"),
         ("direct", "renderer=rtx", "has no preset rtx", "this task has none to choose with renderer="),
         ("kamino", "env.sim.physics.solver_cfg.cone=x", "there is no env.sim.physics.solver_cfg.cone", None),
-        ("games", "agent.params.config.xyzzy=1", "there is no", "to add a key write +agent.params.config.xyzzy=1"),
         ("games", "agent.params.config.gama=1", "there is no", "did you mean agent.params.config.gamma?"),
         ("games", "agent.params.config.max_epochs=many", "takes a number or null, not the text 'many'", None),
         ("games", "agent.params.config.ppo=1", "takes true or false or null, not the number 1", None),
@@ -160,6 +159,13 @@ def test_what_would_go_wrong_is_refused(on: str, word: str, message: str, hint: 
     assert refused.hint is not None
     assert (hint or "see spark-rl explain --task") in refused.hint
     assert refused.hint.endswith("--no-check skips this check")
+
+
+def test_a_key_that_a_library_may_know_is_taken_and_told() -> None:
+    assert overrides.check(("agent.params.config.xyzzy=1", "agent.params.config.gamma=0.9"), GAMES) == (
+        "agent.params.config.xyzzy",
+    )
+    assert overrides.check(("agent.params.config.gamma=0.9",), GAMES) == ()
 
 
 def test_all_wrong_words_are_named_at_once() -> None:

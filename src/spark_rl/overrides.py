@@ -70,8 +70,8 @@ def selection(words: Iterable[str], configuration: Configuration) -> tuple[str, 
     return tuple(text for text in words if may_select(text) and parse(text).key in known)
 
 
-def check(words: Iterable[str], configuration: Configuration) -> None:
-    """Compare overrides with the configuration.
+def check(words: Iterable[str], configuration: Configuration) -> tuple[str, ...]:
+    """Compare overrides with the configuration; return the keys that it does not have, but may take.
 
     Raises:
         RequestError: A key does not exist, a value cannot be the key's, or a preset is unknown; all are named.
@@ -90,6 +90,7 @@ def check(words: Iterable[str], configuration: Configuration) -> None:
         raise RequestError(
             f"{len(wrong)} overrides are wrong: {'; '.join(str(each) for each in wrong)}", _explain(configuration)
         )
+    return tuple(check.added)
 
 
 def _explain(configuration: Configuration) -> str:
@@ -142,6 +143,7 @@ class _Check:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.set: dict[str, Any] = {}
+        self.added: list[str] = []
 
     def word(self, word: Word) -> Iterator[_Wrong]:
         """Yield what is wrong with a word, at most one thing."""
@@ -173,12 +175,22 @@ class _Check:
                 yield _Wrong(
                     word=word, message=f"{word.text}: an override before it set {gone} as a whole", hint="use one"
                 )
+        elif field is None and self._is_optional(word.key):
+            self.set[word.key] = value
+            self.added.append(word.key)
         elif field is None or "." not in word.key:
             yield self._unknown(word)
         elif not _fits(field, value):
             yield _misfit(word, field, value)
         else:
             self.set[word.key] = value
+
+    def _is_optional(self, key: str) -> bool:
+        """Whether a key may be one that an RL library reads where it is given: a YAML config lists the usual ones.
+
+        One that resembles a key of the config is taken for a mistyped one.
+        """
+        return not self.configuration.hydra and self._new_key(key) and not nearest_keys(key, self.configuration)
 
     def _gone(self, key: str) -> str | None:
         """Return the key above ``key`` that an earlier override has replaced."""

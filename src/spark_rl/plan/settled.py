@@ -81,5 +81,15 @@ def overrides(context: Context) -> Part:
         return NOTHING
     from spark_rl.overrides import check
 
-    check(context.target.overrides, known.configuration)
-    return Part(reasons=because("overrides", f"checked against {known.configuration.source}"))
+    added = check(context.target.overrides, known.configuration)
+    reasons = because("overrides", f"checked against {known.configuration.source}")
+    return Part(reasons=reasons, findings=tuple(_added(key, context) for key in added))
+
+
+def _added(key: str, context: Context) -> Finding:
+    library = context.target.library
+    return Finding(
+        code="override-added",
+        level="warning",
+        message=f"the task's config has no {key}: it is passed on, and {library} may or may not know it",
+    )
