@@ -18,8 +18,9 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
     """Plan a request, or what is left of a run, and carry it out or show it."""
     from spark_rl import documents, launch, prepare, render
 
+    checking = prepare.Checking(wanted=given.get("check", True), here=given.get("host_file") is None, tell=render.talk)
     if run is None:
-        what = launch.Start(plan=prepare.decide(request, facts), request=request, facts=facts)
+        what = launch.Start(plan=prepare.decide(request, facts, checking), request=request, facts=facts)
     else:
         what = launch.resumed(run, request, facts, request.max_iterations)
     prepare.remember(facts)
@@ -56,7 +57,8 @@ def tune(request: Request, facts: Facts, given: Mapping[str, Any]) -> None:
         most=given["max_envs"],
         reserve=given["memory_reserve"],
     )
-    found = climbing.climb(wanted, plan=prepare.decide, tell=render.talk)
+    checking = prepare.Checking(wanted=given["check"], tell=render.talk)
+    found = climbing.climb(wanted, plan=lambda one, known: prepare.decide(one, known, checking), tell=render.talk)
     render.climb(found, png=given["png"], as_json=given["as_json"])
     if found.stopped_by is not None:
         raise typer.Exit(128 + found.stopped_by)

@@ -18,6 +18,7 @@ from spark_rl.errors import RequestError
 from spark_rl.options import (
     Algorithm,
     Assets,
+    Check,
     Checkpoint,
     Detach,
     Device,
@@ -96,6 +97,7 @@ def train(
     isaaclab: IsaacLab = None,
     assets: Assets = None,
     preflight: Preflight = True,
+    check: Check = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -132,6 +134,7 @@ def play(
     isaaclab: IsaacLab = None,
     assets: Assets = None,
     preflight: Preflight = True,
+    check: Check = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -160,6 +163,7 @@ def tune(
     isaaclab: IsaacLab = None,
     assets: Assets = None,
     preflight: Preflight = True,
+    check: Check = True,
     png: Annotated[Path | None, typer.Option(help="Write the curve as a picture.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -268,6 +272,29 @@ def describe(
 
     found = prepare.describe(prepare.Place(cwd=_here(), isaaclab=isaaclab), task)
     render.document(found.to_document()) if as_json else render.description(found)
+
+
+@app.command()
+def explain(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[PREFIX] [PRESET...]", help="A key or a part of one; physics=NAME.")
+    ] = None,
+    *,
+    task: Task = None,
+    library: Library = None,
+    algorithm: Algorithm = None,
+    isaaclab: IsaacLab = None,
+    as_json: Json = False,
+) -> None:
+    """Browse what a task can be told: keys for KEY=VALUE words, their types and defaults, and the presets."""
+    from spark_rl import prepare, render, requests
+
+    cwd = _here()
+    request, prefix = requests.explaining(words or (), task=task, library=library, algorithm=algorithm, cwd=cwd)
+    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=isaaclab))
+    found = prepare.explain(request, facts, prefix, render.talk)
+    prepare.remember(facts)
+    render.document(found.to_document()) if as_json else render.explanation(found)
 
 
 @app.command()

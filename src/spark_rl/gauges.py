@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")
+"""Where NVIDIA's driver shows that it is there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -24,10 +27,11 @@ class Reading:
 class Gauge:
     """Reads GPUs through NVML where there is a driver, and /proc/meminfo."""
 
-    def __init__(self, indices: tuple[int, ...] = (0,)) -> None:
+    def __init__(self, indices: tuple[int, ...]) -> None:
+        """Watch the GPUs with these indices, as the driver counts them; none of them: the system's memory alone."""
         self._nvml: Any = None
         self._devices: list[Any] = []
-        if any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")):
+        if indices and any(Path(path).exists() for path in DRIVER_FILES):
             self._open(indices)
 
     def _open(self, indices: tuple[int, ...]) -> None:

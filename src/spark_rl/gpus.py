@@ -46,6 +46,20 @@ def _named(entry: str, gpus: tuple[Gpu, ...], position: int) -> Gpu | None:
     return None
 
 
+def used(host: Host, device: str | None, ranks: int) -> tuple[int, ...]:
+    """Return the indices, as the driver counts, of the GPUs that a run works on: one for each rank.
+
+    Args:
+        host: The machine.
+        device: What ``--device`` says, None for the default.
+        ranks: How many there are.
+    """
+    if device == "cpu":
+        return ()
+    first = int((device or "").partition(":")[2] or 0)
+    return tuple(gpu.index for gpu in visible(host)[first : first + ranks])
+
+
 def own_order(host: Host) -> bool:
     """Say whether CUDA may number unlike GPUs in another order than the driver: it puts the fastest first."""
     return len({gpu.name for gpu in host.gpus}) > 1 and host.variable("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"

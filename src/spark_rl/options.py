@@ -44,3 +44,4 @@ Every = Annotated[float, typer.Option("--progress-every", help="Seconds between 
 Preflight = Annotated[
     bool, typer.Option("--preflight/--no-preflight", help="Check the machine before the start (the default).")
 ]
+Check = Annotated[bool, typer.Option("--check/--no-check", help="Check KEY=VALUE words against the task's config.")]

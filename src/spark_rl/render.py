@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spark_rl.comparison import Comparison, Learned
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
+    from spark_rl.explanation import Explanation
     from spark_rl.launch.watching import View
     from spark_rl.model import Finding, Plan, Settings
     from spark_rl.outcome import Outcome
@@ -373,6 +374,13 @@ def description(value: Description) -> None:
     from spark_rl import tables
 
     out(tables.page(value, tables.screen()))
+
+
+def explanation(value: Explanation) -> None:
+    """Print keys with types and defaults, as a tree."""
+    from spark_rl import tables, trees
+
+    out(trees.page(value, tables.screen()))
 
 
 def _line(finding: Finding) -> str:

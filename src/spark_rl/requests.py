@@ -59,6 +59,26 @@ def build(
     )
 
 
+def explaining(
+    given: Sequence[str], *, task: str | None, library: str | None, algorithm: str | None, cwd: Path
+) -> tuple[Request, str]:
+    """Return the request whose configuration is to be explained, and the key or text that was asked for.
+
+    Raises:
+        RequestError: No task is named, or more than one key.
+    """
+    prefixes = [word for word in given if not words.is_override(word)]
+    if len(prefixes) > 1:
+        raise RequestError(f"one key at a time, not {' and '.join(prefixes)}", "name a prefix that both have")
+    if not task:
+        raise RequestError("no task was named", "add --task NAME; see the names with: spark-rl list-envs")
+    selecting = tuple(word for word in given if words.is_override(word))
+    request = Request(
+        action="train", task=task, cwd=str(cwd), library=library, algorithm=algorithm, overrides=selecting
+    )
+    return request, "".join(prefixes)
+
+
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value is not None}
 

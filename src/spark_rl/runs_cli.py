@@ -129,7 +129,8 @@ def resume(
     found = runs.resumable(run)
     request, isaaclab = runs.request_of(found)
     facts = prepare.gather(prepare.Place(cwd=Path(request.cwd), isaaclab=isaaclab))
-    acting.carry_out(replace(request, max_iterations=max_iterations, resume=False), facts, found, given)
+    request = replace(runs.complete(request, found), max_iterations=max_iterations, resume=False)
+    acting.carry_out(request, facts, found, given)
 
 
 @app.command()

@@ -36,7 +36,8 @@ In place of training:
 ``zombie``     leave a member in the group that ended, and that nobody waits for
 ``slow-close`` note the signal, close for a while in a shell's child, and end with 0
 
-Started through spark-rl's play driver it reports steps: all that were asked for, or ``steps=N``.
+Started through spark-rl's play driver it reports steps: all that were asked for, or ``steps=N``; with ``export=FOLDER``
+it leaves policy files there.
 """
 
 from __future__ import annotations
@@ -317,6 +318,9 @@ def play(argv: list[str], words: list[str]) -> None:
     steps = next((int(word.partition("=")[2]) for word in words if word.startswith("steps=")), asked)
     result = {"steps": steps, "num_envs": 4, "episodes": 2, "mean_return": 4.5, "mean_length": 290.0}
     document = result | {"mean_reward_per_step": 0.015, "checkpoint": option(argv, "--checkpoint")}
+    for folder in (word.partition("=")[2] for word in words if word.startswith("export=")):
+        for name in ("policy.pt", "policy.onnx"):
+            Path(folder, name).write_text("policy", encoding="utf-8")
     if steps:
         Path(os.environ["SPARK_RL_RESULT"]).write_text(json.dumps(document), encoding="utf-8")
 

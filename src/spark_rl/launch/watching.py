@@ -86,6 +86,7 @@ class Attending(supervisor.Watcher):
         *,
         view: View,
         limits: Limits,
+        devices: tuple[int, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run = run
@@ -103,7 +104,7 @@ class Attending(supervisor.Watcher):
         self._printed = logs.Printed()
         self._folder: Path | None = None
         self._tail: events.Tail | None = None
-        self._gauge = gauges.Gauge()
+        self._gauge = gauges.Gauge(devices)
         self._oom_kills = gauges.oom_kills()
         self._transcript = Transcript(registry.output(run.id))
         self._began = self._moved = self._phase_began = clock()
