@@ -20,8 +20,8 @@ LAYERS = (
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
         "description dialects documents evidence explanation external figures gpus intake judging literals memory "
-        "names override_values overrides plan profiles reasons redact registrations scanning search selection signatures "
-        "summaries text times tuning value_types witness words"
+        "names override_values overrides plan profiles reasons redact registrations scanning search selection "
+        "signatures summaries text times tuning value_types witness words"
     ),
     (
         "catalogues checkpoint_files configurations events footprints gauges host installations logs network output "

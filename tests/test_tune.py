@@ -13,6 +13,7 @@ import pytest
 
 from fakes import lab
 from fakes.nvml import Driver
+from planning import HOSTS
 from spark_rl import footprints, registry, runs, tunings
 from spark_rl.errors import CheckError
 from spark_rl.tuning import Key, Tuning
@@ -152,6 +153,9 @@ def test_each_library_is_measured(desk: Desk, library: str) -> None:
     [
         (("--counts", "64,many"), "--counts must be positive whole numbers, not 'many'"),
         (("--counts", "64", "--max-envs", "32"), "every count of --counts is above --max-envs 32"),
+        (("--num-envs", "64"), "tune has no option --num-envs"),
+        (("--max_iterations=64",), "tune has no option --max-iterations"),
+        (("--library", "rl_games", "--max-envs", "8"), "rl_games takes no fewer than 512 environments here"),
         (("--memory-reserve", "all"), "--memory-reserve must be an amount of memory, not 'all'"),
         (("--library", "rl_games", "--counts", "512,600"), "rl_games needs env count x horizon"),
     ],
@@ -180,6 +184,15 @@ def test_auto_is_the_tasks_default_where_nothing_was_measured(desk: Desk) -> Non
     assert planned["reasons"]["num_envs"] == "auto: 4096, the task's default (spark-rl tune measures this machine)"
     assert "4096" in planned["argv"]
     assert [one for one in planned["findings"] if one["code"] == "env-count-auto"] == []
+
+
+def test_what_another_machine_measured_is_not_known_here(desk: Desk) -> None:
+    desk.tune(PACE, "--counts", "16,32")
+    there = ("--host", str(HOSTS / "laptop-no-gpu.json"), "--device", "cpu")
+    _, planned = desk.document("", "train", "--num-envs", "auto", "--dry-run", *there)
+    assert planned["reasons"]["num_envs"] == (
+        "auto: 4096, the task's default (what was measured there is known there alone)"
+    )
 
 
 def test_what_was_measured_for_another_library_does_not_count(desk: Desk) -> None:

@@ -174,7 +174,7 @@ def sized(request: Request, facts: Facts, *, here: bool) -> Request:
         why = f"auto: {count}, the knee that `spark-rl tune` found here on {times.iso(found.at)[:10]}"
         return replace(request, auto_envs=False, num_envs=count, num_envs_reason=why)
     usual = target.task.task.num_envs
-    hint = "spark-rl tune measures this machine" if here else "spark-rl tune measures a machine"
+    hint = "spark-rl tune measures this machine" if here else "what was measured there is known there alone"
     why = f"auto: {usual or 'not known'}, the task's default ({hint})"
     return replace(request, auto_envs=False, num_envs=usual, num_envs_reason=why)
 

@@ -148,8 +148,26 @@ def _climbed(
 
 
 def _short(request: Request) -> Request:
+    """Return the request of a rung: what a recipe says of a real training does not count.
+
+    Raises:
+        RequestError: It names the env count, which is what is to be found.
+    """
+    for word in request.options:
+        name = word.partition("=")[0].replace("_", "-")
+        if name in ("--num-envs", "--max-iterations"):
+            other = "--counts" if name == "--num-envs" else "--iterations"
+            raise RequestError(f"tune has no option {name}", f"did you mean {other}?")
     iterations = ITERATIONS if request.max_iterations is None else request.max_iterations
-    return replace(request, max_iterations=iterations, num_envs=None, auto_envs=False)
+    return replace(
+        request,
+        max_iterations=iterations,
+        num_envs=None,
+        auto_envs=False,
+        checkpoint=None,
+        run_name=None,
+        video=False,
+    )
 
 
 def _rules(wanted: Wanted) -> tuple[Rules, int]:
