@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planning import facts, host, lab
-from spark_rl import plan, tuning
+from spark_rl import documents, plan, plots, tune_tables, tuning
 from spark_rl.errors import RequestError
 from spark_rl.model import Gpu, Request
-from spark_rl.tuning import Rules, Rung
+from spark_rl.tables import Screen
+from spark_rl.tuning import Climb, Key, Rules, Rung
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from spark_rl.model import Host
 
 
@@ -199,3 +202,65 @@ def test_what_a_measurement_is_good_for() -> None:
 
 def _two_gpus() -> Host:
     return replace(host(), gpus=(Gpu(index=0, name="A"), Gpu(index=1, name="B")))
+
+
+def found() -> Climb:
+    """Return a climb on a GPU of 80 GB that ended for want of memory."""
+    rules = Rules(first=4096, budget_mib=76_922)
+    rungs = (
+        Rung(num_envs=4096, state="measured", throughput=91_000.4, iteration_seconds=1.0803, memory_mib=23_632),
+        Rung(num_envs=8192, state="measured", throughput=160_000.0, iteration_seconds=1.2288, memory_mib=42_064),
+        Rung(num_envs=12_288, state="measured", throughput=163_000.0, iteration_seconds=1.809, memory_mib=60_496),
+        Rung(num_envs=15_360, state="failed", message="out of memory"),
+    )
+    key = Key(task="Isaac-Ant", library="rsl_rl", algorithm="PPO", version="3.0.0", host="lab", device="NVIDIA H100")
+    return Climb(
+        key=key,
+        default=4096,
+        iterations=20,
+        reserve_mib=4078,
+        rules=rules,
+        rungs=rungs,
+        why="15360 environments: out of memory",
+        remembered="/state/tunings/x.json",
+    )
+
+
+TABLE = """\
+Isaac-Ant with rsl_rl (PPO), Isaac Lab 3.0.0, on NVIDIA H100 of lab
+ envs  env steps/s  iteration  memory
+ 4096       91,000     1.08 s  23 GiB  #############
+ 8192      160,000     1.23 s  41 GiB  ########################  <- knee
+12288      163,000     1.81 s  59 GiB  ########################
+15360       failed
+
+ended: 15360 environments: out of memory
+knee: 8192 environments, the fewest with nearly all of the throughput; the task's default is 4096
+largest: 12288 ran, 13281 should fit with 4.0 GiB left free
+memory: 5.1 GiB and 4.5 MiB for each environment
+remembered: spark-rl train --num-envs auto uses the knee
+more environments make larger batches: the learning is another one, not only a faster one"""
+
+
+def test_a_climb_as_a_table() -> None:
+    assert tune_tables.climb(found(), Screen(width=72), ascii_only=True) == TABLE
+
+
+def test_a_climb_as_a_document() -> None:
+    told = documents.tune(found())
+    assert (told["knee"], told["largest"], told["capacity"], told["mib_per_env"]) == (8192, 12_288, 13_281, 4.5)
+    assert told["rungs"][3] == {
+        "num_envs": 15_360,
+        "state": "failed",
+        "throughput": None,
+        "iteration_seconds": None,
+        "memory_mib": None,
+        "run": None,
+        "message": "out of memory",
+    }
+
+
+def test_a_climb_as_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plots.climb_png(found(), tmp_path / "climb.png")
+    assert (tmp_path / "climb.png").read_bytes().startswith(b"\x89PNG")

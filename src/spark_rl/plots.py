@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from spark_rl.comparison import Learned
     from spark_rl.tables import Screen
-    from spark_rl.tuning import Climb
+    from spark_rl.tuning import Climb, Rung
 
 Axis = Literal["iterations", "env steps"]
 
@@ -215,7 +215,7 @@ def climb_png(value: Climb, file: Path) -> None:
         from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator, StrMethodFormatter
     except ImportError as error:
         raise CheckError("--png needs matplotlib", "pip install 'spark-rl[plot]'") from error
-    rungs = [rung for rung in value.rungs if rung.throughput is not None]
+    key, rungs = value.key, [rung for rung in value.rungs if rung.throughput is not None]
     figure = Figure(figsize=(10, 6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.plot([r.num_envs for r in rungs], [r.throughput for r in rungs], color=_INKS[0], marker="o", linewidth=1.8)
@@ -223,15 +223,7 @@ def climb_png(value: Climb, file: Path) -> None:
     if knee is not None:
         axes.axvline(knee, color=_INKS[4], linestyle=":", label=f"knee: {knee}")
         axes.legend(frameon=False, loc="best")
-    weighed = [rung for rung in rungs if rung.memory_mib is not None]
-    if weighed:
-        right = axes.twinx()
-        held = [(rung.memory_mib or 0) / 1024 for rung in weighed]
-        right.plot([r.num_envs for r in weighed], held, color=_INKS[1], marker="s", linewidth=1.2, alpha=0.7)
-        right.set_ylabel("memory (GiB)", color=_INKS[1])
-        right.set_ylim(0, 1.2 * max(held) or 1)
-        right.spines[["top"]].set_visible(False)
-    key = value.key
+    _draw_memory(axes, rungs)
     axes.set_title(f"{key.task}, {key.library} on {key.device}", loc="left", fontsize=13, fontweight="bold", pad=12)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([rung.num_envs for rung in rungs]))
@@ -245,3 +237,15 @@ def climb_png(value: Climb, file: Path) -> None:
     axes.grid(color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     _save(figure, file)
+
+
+def _draw_memory(axes: Any, rungs: Sequence[Rung]) -> None:
+    """Draw the memory over the same env counts, with a scale of its own on the right."""
+    held = [(rung.num_envs, rung.memory_mib / 1024) for rung in rungs if rung.memory_mib]
+    if not held:
+        return
+    right = axes.twinx()
+    right.plot([n for n, _ in held], [gib for _, gib in held], color=_INKS[1], marker="s", linewidth=1.2, alpha=0.7)
+    right.set_ylabel("memory (GiB)", color=_INKS[1])
+    right.set_ylim(0, 1.2 * max(gib for _, gib in held))
+    right.spines[["top"]].set_visible(False)
