@@ -19,16 +19,16 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
-        "description dialects documents evidence explanation external figures gpus intake judging literals names "
-        "override_values overrides plan profiles reasons redact registrations scanning search selection signatures "
-        "summaries text times value_types witness words"
+        "description dialects documents evidence explanation external figures gpus intake judging literals memory "
+        "names override_values overrides plan profiles reasons redact registrations scanning search selection "
+        "signatures summaries text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files configurations events gauges host installations logs network output preload "
-        "probes projects provenance registry settings supervisor transcripts"
+        "catalogues checkpoint_files configurations events footprints gauges host installations logs network output "
+        "preload probes projects provenance registry settings supervisor transcripts tunings"
     ),
     "completion examination launch learning prepare requests runs",
-    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables trees",
+    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables trees tune_tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 

@@ -111,6 +111,15 @@ def choose(host: Host) -> tuple[str, str]:
     return f"cuda:{number}", f"auto: GPU {chosen.index} ({chosen.name}){memory}: {rank}"
 
 
+def of_device(host: Host, device: str | None) -> Gpu | None:
+    """Return the GPU that a device means: ``cuda:N``, ``auto``, or None for the first; None for the CPU."""
+    seen = visible(host)
+    chosen = choose(host)[0] if device == "auto" else device or "cuda:0"
+    number = chosen.partition(":")[2] or "0"
+    index = int(number) if chosen != "cpu" and number.isdecimal() else len(seen)
+    return seen[index] if index < len(seen) else None
+
+
 def _size(host: Host, gpu: Gpu) -> int:
     free = free_mib(host, gpu)
     return (gpu.memory_total_mib or 0) if free is None else free

@@ -20,11 +20,15 @@ from spark_rl import (
     projects,
     registry,
     settings,
+    times,
+    tuning,
+    tunings,
 )
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Finding
 from spark_rl.plan import Context, Facts, Knowledge, Target, plan, resolve, surroundings
 from spark_rl.plan.policy import REMOTE, choose, experiment, run_folder, wanted
+from spark_rl.plan.quantities import batch_rule
 from spark_rl.words import is_override
 
 if TYPE_CHECKING:
@@ -144,6 +148,35 @@ def decide(request: Request, facts: Facts, checking: Checking = NO_CHECKING) -> 
         return decided
     found = (*decided.findings, *checks.for_plan(decided, asked, facts.host))
     return replace(decided, findings=checks.ordered(found))
+
+
+def sized(request: Request, facts: Facts, *, here: bool) -> Request:
+    """Return the request with the env count that ``auto`` means: what was measured here, else the task's own.
+
+    Args:
+        request: The request; one that names a number, or none, is left as it is.
+        facts: The facts of the machine.
+        here: Whether they are of this machine.
+
+    Raises:
+        RequestError: The request is wrong for this installation.
+    """
+    if not request.auto_envs:
+        return request
+    target = resolve(request, facts)[1]
+    found = None
+    if here:
+        key = tuning.key(request, facts, target, registry.owner_now().host)
+        found = tunings.load(registry.folder(), key)
+    if found is not None:
+        horizon, minibatch = batch_rule(target)
+        count = tuning.Rules(first=1, horizon=horizon, minibatch=minibatch).aligned(found.knee)
+        why = f"auto: {count}, the knee that `spark-rl tune` found here on {times.iso(found.at)[:10]}"
+        return replace(request, auto_envs=False, num_envs=count, num_envs_reason=why)
+    usual = target.task.task.num_envs
+    hint = "spark-rl tune measures this machine" if here else "what was measured there is known there alone"
+    why = f"auto: {usual or 'not known'}, the task's default ({hint})"
+    return replace(request, auto_envs=False, num_envs=usual, num_envs_reason=why)
 
 
 def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:

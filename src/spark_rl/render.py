@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spark_rl.records import Run
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
+    from spark_rl.tuning import Climb
 
 _COLOURS = {
     "error": "31;1",
@@ -112,7 +113,7 @@ def starting(value: Plan) -> None:
     talk(f"{value.action}: {value.task.task.id} with {value.library} ({value.algorithm}) on {lab}")
     if value.task.note:
         talk(f"note: {value.task.note}")
-    for name in ("library", "algorithm", "device", "window", "headless", "checkpoint"):
+    for name in ("library", "algorithm", "num_envs", "device", "window", "headless", "checkpoint"):
         if name in reasons and reasons[name] != "asked for":
             talk(f"  {name}: {reasons[name]}")
     talk(f"  {shell(value)}")
@@ -250,6 +251,20 @@ def comparison(value: Comparison, learned: Sequence[Learned], *, png: Path | Non
     if any(run.reward.first is not None for run in learned):
         out("")
         curves(learned, None, png=png, as_json=False)
+
+
+def climb(value: Climb, *, png: Path | None, as_json: bool) -> None:
+    """Print what a climb over env counts came to, and write its curve as a picture where one is wanted."""
+    from spark_rl import plots, tables, tune_tables
+
+    if png is not None:
+        plots.climb_png(value, png)
+    if as_json:
+        document(documents.tune(value))
+        return
+    out(tune_tables.climb(value, tables.screen(), ascii_only=plots.is_plain()))
+    if png is not None:
+        talk(f"note: written to {png}")
 
 
 def confirmed(question: str) -> bool:

@@ -38,7 +38,7 @@ def select(
     Raises:
         RequestError: A filter makes no sense.
     """
-    actions: tuple[Literal["train", "play", "all"], ...] = ("train", "play", "all")
+    actions: tuple[Literal["train", "play", "tune", "all"], ...] = ("train", "play", "tune", "all")
     if action not in actions:
         raise RequestError(f"there is no action {action}", did_you_mean(action, actions, "actions"))
     wanted = Selection(
@@ -103,7 +103,8 @@ def resumable(name: str) -> Run:
     """
     run = get(name)
     if run.action != "train":
-        raise RequestError(f"run {run.id} is a play, and nothing of it can be resumed", "play again: spark-rl play")
+        again = "play again: spark-rl play" if run.action == "play" else "train: spark-rl train"
+        raise RequestError(f"run {run.id} is a {run.action}, and nothing of it can be resumed", again)
     if not run.over:
         raise CheckError(f"run {run.id} goes on", f"watch it with: spark-rl runs attach {run.id}")
     return run
@@ -209,6 +210,8 @@ def merged(run: Run, given: Request) -> Request:
     old, _ = request_of(run)
     new = {field.name: getattr(given, field.name) for field in fields(Request)}
     changes = {name: value for name, value in new.items() if value not in (None, False, ()) and name not in _KEPT}
+    if "num_envs" in changes:
+        changes["num_envs_reason"] = given.num_envs_reason
     keys = {word.partition("=")[0].lstrip("+~") for word in given.overrides}
     kept = tuple(word for word in old.overrides if word.partition("=")[0].lstrip("+~") not in keys)
     return complete(replace(old, **changes, overrides=(*kept, *given.overrides), resume=False), run)

@@ -10,6 +10,7 @@ obeys ``--max_iterations``, ``--num_envs`` and a save interval among the overrid
 ``silent``        train and say nothing; ``stubborn`` ignore INT and TERM
 ``video``, ``empty-video``  leave a video too; ``past`` dates the checkpoints back to 1970
 ``flood=BYTES``, ``longline=BYTES``, ``latin1``  print so much, so long a line, bytes that are not UTF-8, then train
+``env-pace=SECONDS``  sleeps so long for each environment before an iteration; ``oom-above=N`` fails with more of them
 ``hang-at-end``   say that all is done and never end
 
 At an iteration of the library's own count, when it is told and saved (0: before the first):
@@ -223,8 +224,10 @@ def noise(words: list[str]) -> None:
 
 
 def loop(training: Voice, words: list[str]) -> None:
-    pace = float(value(words, "pace") or 0)
+    pace = float(value(words, "pace") or 0) + float(value(words, "env-pace") or 0) * training.num_envs
     training.begin()
+    if training.num_envs > int(value(words, "oom-above") or training.num_envs):
+        fill_memory(training)
     misbehave(training, words, training.first)
     for done in range(training.first + 1, training.last + 1):
         time.sleep(pace)
