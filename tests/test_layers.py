@@ -20,14 +20,14 @@ LAYERS = (
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes counting curves description "
         "dialects documents evidence external figures gpus intake judging literals names plan profiles reasons redact "
-        "registrations scanning search selection signatures summaries text times witness words"
+        "registrations scanning search selection signatures summaries supplies text times witness words"
     ),
     (
         "catalogues checkpoint_files events gauges host installations logs network output preload probes projects "
-        "provenance registry settings supervisor transcripts"
+        "provenance registry retrieving settings supervisor transcripts"
     ),
-    "completion examination launch learning prepare requests runs",
-    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables",
+    "completion examination launch learning prepare provisioning requests runs",
+    "__main__ acting asset_tables assets_cli cli curve_tables live options plots render run_tables runs_cli tables",
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
@@ -40,7 +40,7 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
-TALKERS = frozenset(("acting", "render", "cli", "live", "options", "plots", "runs_cli"))
+TALKERS = frozenset(("acting", "assets_cli", "render", "cli", "live", "options", "plots", "runs_cli"))
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 

@@ -20,6 +20,7 @@ from spark_rl import (
     projects,
     registry,
     settings,
+    supplies,
 )
 from spark_rl.errors import RequestError
 from spark_rl.plan import Context, Facts, Target, plan, resolve
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from spark_rl.curves import Curve
     from spark_rl.description import Description
     from spark_rl.external import Project
-    from spark_rl.model import CheckpointFile, Installation, Plan, Request
+    from spark_rl.model import CheckpointFile, Finding, Installation, Plan, Request
     from spark_rl.records import Run
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
@@ -72,6 +73,7 @@ def gather(place: Place) -> Facts:
         embedded=assets.root(),
         active=installations.active_environments(os.environ),
         projects=found,
+        here=place.host_file is None,
     )
 
 
@@ -116,8 +118,26 @@ def decide(request: Request, facts: Facts) -> Plan:
     decided = plan(asked, facts, target, _checkpoints(asked, facts, target))
     if not asked.preflight:
         return decided
-    found = (*decided.findings, *checks.for_plan(decided, asked, facts.host))
+    found = (*decided.findings, *checks.for_plan(decided, asked, facts.host), *_absent_assets(decided, facts))
     return replace(decided, findings=checks.ordered(found))
+
+
+def _absent_assets(decided: Plan, facts: Facts) -> tuple[Finding, ...]:
+    """Return what a local asset root lacks of what the task is known to need; nobody is asked for it."""
+    chosen = supplies.chosen_root(decided, facts.host)
+    folder = supplies.local_folder(chosen[0]) if chosen else None
+    if folder is None or not facts.here:
+        return ()
+    from spark_rl import retrieving
+
+    needs = retrieving.known(decided, facts.catalog.tasks, settings.cache_folder())
+    if needs is None:
+        return ()
+    absent = tuple(need.path for need in needs.below("isaac") if not Path(folder, need.path).is_file())
+    newton = Path(os.environ.get("NEWTON_ASSET_DIR") or Path(folder, supplies.NEWTON_FOLDER))
+    second = () if newton.is_dir() else needs.below("newton")
+    others = (*(needs.newton for _ in second[:1]), *(need.path for need in needs.elsewhere))
+    return checks.absent_assets(needs.task, folder, absent, tuple(other for other in others if other))
 
 
 def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from spark_rl.model import Finding
 
 if TYPE_CHECKING:
     from spark_rl.model import Host
+
+_NAMED = 5
+"""Missing files that a message names."""
 
 
 def lines(host: Host) -> tuple[str, ...]:
@@ -42,3 +46,43 @@ def findings(host: Host) -> tuple[Finding, ...]:
             ),
         )
     return ()
+
+
+def absent(task: str, folder: str, missing: tuple[str, ...], others: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Return what a local asset root lacks.
+
+    Args:
+        task: Id of the task.
+        folder: The asset root.
+        missing: Paths that the task's configuration names below the root, and that are not there.
+        others: Addresses that it names on hosts which the root does not take the place of.
+    """
+    return (*_missing(task, folder, missing), *_elsewhere(task, folder, others))
+
+
+def _missing(task: str, folder: str, missing: tuple[str, ...]) -> tuple[Finding, ...]:
+    if not missing:
+        return ()
+    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    return (
+        Finding(
+            code="assets-missing",
+            level="error",
+            message=f"{task} needs what the asset root {folder} does not hold: {named}",
+            hint=f"fetch it where there is network: spark-rl assets fetch --task {task} --to {shlex.quote(folder)}",
+        ),
+    )
+
+
+def _elsewhere(task: str, folder: str, others: tuple[str, ...]) -> tuple[Finding, ...]:
+    if not others:
+        return ()
+    hosts = dict.fromkeys("/".join(address.split("/")[:3]) for address in others)
+    return (
+        Finding(
+            code="assets-elsewhere",
+            level="warning",
+            message=f"{task} also reads from {' and '.join(hosts)}, which {folder} does not take the place of",
+            hint=f"see which files: spark-rl assets status --task {task}",
+        ),
+    )
