@@ -61,9 +61,10 @@ def _fetched(value: Fetched) -> Iterator[str]:
         f"{new} fetched ({size_text(value.received)}), {len(value.kept)} were there"
     )
     if value.failed:
-        yield f"{len(value.failed)} could not be had:"
+        yield f"the copy is not complete, {len(value.failed)} could not be had:"
         yield from (f"  {path}: {why}" for path, why in value.failed)
     if value.elsewhere:
         yield f"{len(value.elsewhere)} of other hosts are not in the copy:"
         yield from (f"  {address}" for address in value.elsewhere)
-    yield f"use it: --assets {shlex.quote(value.to)}"
+    if not value.failed:
+        yield f"use it: --assets {shlex.quote(value.to)}"

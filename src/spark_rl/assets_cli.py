@@ -61,7 +61,9 @@ def fetch(
 
 
 def _asked(given: dict[str, Any]) -> Any:
-    """Return the task as ``train`` would have it."""
+    """Return the task as ``train`` would have it; what it needs can be told, and fetched, without the simulator."""
+    from dataclasses import replace
+
     from spark_rl import prepare, provisioning, requests, settings
 
     cwd = Path.cwd()
@@ -77,6 +79,8 @@ def _asked(given: dict[str, Any]) -> Any:
         cwd=cwd,
     )
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"]))
+    if facts.installation.generation >= 3:
+        facts = replace(facts, installation=replace(facts.installation, isaacsim=None))
     decided = prepare.decide(request, facts)
     prepare.remember(facts)
     return provisioning.Asked(plan=decided, facts=facts, assets=request.assets)

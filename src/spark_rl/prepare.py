@@ -133,7 +133,7 @@ def _absent_assets(decided: Plan, facts: Facts) -> tuple[Finding, ...]:
     needs = retrieving.known(decided, facts.catalog.tasks, settings.cache_folder())
     if needs is None:
         return ()
-    absent = tuple(need.path for need in needs.below("isaac") if not Path(folder, need.path).is_file())
+    absent = tuple(need for need in needs.below("isaac") if not Path(folder, need.path).is_file())
     newton = Path(os.environ.get("NEWTON_ASSET_DIR") or Path(folder, supplies.NEWTON_FOLDER))
     second = () if newton.is_dir() else needs.below("newton")
     others = (*(needs.newton for _ in second[:1]), *(need.path for need in needs.elsewhere))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A task as it would be trained; ``assets`` is what its user says of them, as in :class:`~spark_rl.model.Request`."""
+    """A task as it would be trained; ``assets`` is what the request says of them."""
 
     plan: Plan
     facts: Facts
@@ -125,7 +125,7 @@ def _roots(asked: Asked, needs: Needs) -> tuple[Root, ...]:
 def _isaac_root(asked: Asked, needs: Needs) -> Root:
     chosen = supplies.chosen_root(asked.plan, asked.facts.host)
     if chosen is not None:
-        return Root(name="isaac", path=chosen[0], reason=chosen[1])
+        return Root(name="isaac", path=chosen[0], reason=chosen[1].removeprefix(f"{chosen[0]}, "))
     if asked.plan.isaaclab.generation < 3:
         return Root(name="isaac", path=needs.isaac, reason="that of the newest run")
     if asked.assets == "auto" and assets.covers(needs.task) and not network.answers():

@@ -36,6 +36,7 @@ State = Literal["present", "cached", "reachable", "missing", "unreachable"]
 _ENDINGS = re.compile(
     r"\.(usd[acz]?|urdf|xml|mdl|hdr|exr|png|jpg|obj|stl|pth?|jit|onnx|np[yz]|json|yaml)$", re.IGNORECASE
 )
+_LOOKS = re.compile(r"\.(mdl|hdr|exr|png|jpg)$", re.IGNORECASE)
 _NVIDIA = re.compile(r"(.*?/Assets/Isaac/\d+(?:\.\d+)*)/(.+)")
 _LAYOUT = re.compile(
     r"(.*?)/((?:Isaac/(?:IsaacLab|Robots|Environments|Props|Materials|People|Samples|Sensors)|NVIDIA)/.+)"
@@ -54,6 +55,15 @@ class Need:
     path: str
     root: RootName | None = None
     keys: tuple[str, ...] = ()
+
+    @property
+    def decides(self) -> bool:
+        """Whether a run without it fails: Isaac Lab starts without textures, materials and what only marks.
+
+        Of 3.0, ``sim/spawners`` hands the former to the renderer unseen, and markers are loaded where they are shown.
+        """
+        marks = bool(self.keys) and all("visualizer_cfg" in key for key in self.keys)
+        return not marks and not _LOOKS.search(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

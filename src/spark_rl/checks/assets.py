@@ -9,6 +9,7 @@ from spark_rl.model import Finding
 
 if TYPE_CHECKING:
     from spark_rl.model import Host
+    from spark_rl.supplies import Need
 
 _NAMED = 5
 """Missing files that a message names."""
@@ -48,30 +49,30 @@ def findings(host: Host) -> tuple[Finding, ...]:
     return ()
 
 
-def absent(task: str, folder: str, missing: tuple[str, ...], others: tuple[str, ...]) -> tuple[Finding, ...]:
+def absent(task: str, folder: str, missing: tuple[Need, ...], others: tuple[str, ...]) -> tuple[Finding, ...]:
     """Return what a local asset root lacks.
 
     Args:
         task: Id of the task.
         folder: The asset root.
-        missing: Paths that the task's configuration names below the root, and that are not there.
+        missing: What the task's configuration names below the root, and is not there.
         others: Addresses that it names on hosts which the root does not take the place of.
     """
-    return (*_missing(task, folder, missing), *_elsewhere(task, folder, others))
-
-
-def _missing(task: str, folder: str, missing: tuple[str, ...]) -> tuple[Finding, ...]:
-    if not missing:
-        return ()
-    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    fatal = tuple(need.path for need in missing if need.decides)
+    harmless = tuple(need.path for need in missing if not need.decides)
+    hint = f"fetch it where there is network: spark-rl assets fetch --task {task} --to {shlex.quote(folder)}"
+    needed = f"{task} needs what the asset root {folder} does not hold: {_listed(fatal)}"
+    looks = f"the asset root {folder} lacks what {task} is only shown with: {_listed(harmless)}"
     return (
-        Finding(
-            code="assets-missing",
-            level="error",
-            message=f"{task} needs what the asset root {folder} does not hold: {named}",
-            hint=f"fetch it where there is network: spark-rl assets fetch --task {task} --to {shlex.quote(folder)}",
-        ),
+        *([Finding(code="assets-missing", level="error", message=needed, hint=hint)] if fatal else ()),
+        *([Finding(code="assets-looks", level="warning", message=looks, hint=hint)] if harmless else ()),
+        *_elsewhere(task, folder, others),
     )
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    more = len(paths) - _NAMED
+    return ", ".join(paths[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _elsewhere(task: str, folder: str, others: tuple[str, ...]) -> tuple[Finding, ...]:
