@@ -49,7 +49,7 @@ def _fingerprint(url):
 def check_file_path(url):
     return 2 if _fingerprint(url) else 0
 
-def retrieve_file_path(url, download_dir):
+def retrieve_file_path(url, download_dir, above=()):
     there, now = _mirror_path(url, download_dir), _fingerprint(url)
     if now is None:
         raise FileNotFoundError(url)
@@ -65,8 +65,10 @@ def retrieve_file_path(url, download_dir):
     if url.endswith(".usda"):
         for reference in re.findall("@(.+?)@", open(there).read()):
             inner = _resolve_reference_url(url, reference)
-            if not inner.endswith(".mdl") and "<UDIM>" not in inner and check_file_path(inner):
-                retrieve_file_path(inner, download_dir)
+            if inner.endswith(".mdl") or "<UDIM>" in inner or inner in above:
+                continue
+            if check_file_path(inner):
+                retrieve_file_path(inner, download_dir, (*above, url))
     return there
 '''
 
@@ -124,7 +126,7 @@ def python(folder: Path) -> Path:
         file.write_text(text, encoding="utf-8")
     names = (("PYTHONPATH", modules), ("ASKED", folder.with_name("asked")), ("FETCHED", folder.with_name("fetched")))
     variables = " ".join(f"{name}={quote(str(path))}" for name, path in names)
-    program = f'#!/bin/sh\nexec env {variables} {quote(sys.executable)} "$@"\n'
+    program = f'#!/bin/sh\nexec env {variables} {quote(sys.executable)} -S "$@"\n'
     return lab.program(stand_in.kitless(folder) / "bin" / "python", program).parent.parent
 
 
