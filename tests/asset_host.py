@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ASSETS = '''
+ASSETS = """
 import json, os, re, urllib.error, urllib.parse, urllib.request
 
 DEFAULT = "https://assets.invalid/Assets/Isaac/6.2"
@@ -70,7 +70,7 @@ def retrieve_file_path(url, download_dir, above=()):
             if check_file_path(inner):
                 retrieve_file_path(inner, download_dir, (*above, url))
     return there
-'''
+"""
 
 PXR = """
 import re

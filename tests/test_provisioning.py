@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import asset_host
+import stand_in
 from asset_host import TREE
-from spark_rl import network
+from fakes.lab import program
+from spark_rl import launch, network, prepare
 from spark_rl.__main__ import run
+from spark_rl.model import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TASK = ("--task", "Isaac-Ant-Direct")
 DRLEGS = ("--task", "IsaacContrib-DrLegs-HoldPose")
@@ -228,3 +234,106 @@ def test_missing_files_are_named_before_the_start_once_the_needs_are_known(cli: 
 
 def found(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [finding for finding in plan["findings"] if finding["code"].startswith("assets-")]
+
+
+def test_of_isaac_lab_2_the_newest_run_tells_what_a_task_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old, root = stand_in.checkout(tmp_path / "IsaacLab", "2.3.2"), tmp_path / "root"
+
+    def cli(*words: str) -> tuple[int, dict[str, Any]]:
+        code = run([*words, "--task", "Isaac-Ant-Direct-v0", "--isaaclab", str(old), "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    (root / "Isaac/Robots").mkdir(parents=True)
+    code, document = cli("assets", "status", "--assets", str(root))
+    assert code == 1
+    assert document["error"]["message"].startswith("the needs of Isaac-Ant-Direct-v0 are not known: Isaac Lab 2 tells")
+    assert "--max-iterations 1" in document["error"]["hint"]
+
+    run_folder = old / "logs/rsl_rl/ant_direct/2026-01-01_00-00-00/params"
+    run_folder.mkdir(parents=True)
+    (run_folder / "env.yaml").write_text(
+        "scene: &scene\n  num_envs: 4\nrobot: !!python/object:isaaclab.Cfg\n  size: !!python/tuple\n  - 1\n  spawn:\n"
+        "    usd_path: https://omniverse-content-production.s3.amazonaws.com/Assets/Isaac/5.1/Isaac/Robots/ant.usd\n"
+    )
+    code, document = cli("assets", "status", "--assets", str(root))
+    assert (code, states(document)) == (1, {"Isaac/Robots/ant.usd": "missing"})
+    assert document["files"][0]["keys"] == ["env.robot.spawn.usd_path"]
+    assert document["source"] == str(run_folder / "env.yaml")
+    (finding,) = found(cli("train", "--library", "rsl_rl", "--assets", str(root), "--dry-run")[1])
+    assert (finding["code"], finding["level"]) == ("assets-missing", "error")
+
+    (root / "Isaac/Robots/ant.usd").write_text("usd")
+    assert cli("assets", "status", "--assets", str(root))[0] == 0
+    code, document = cli("assets", "fetch", "--to", str(tmp_path / "copy"))
+    assert (code, document["error"]["message"]) == (1, "Isaac Lab 2 fetches assets only inside the simulator")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo 'ImportError: no module' >&2; exit 1", "Isaac Lab's Python ended with status 1: ImportError: no module"),
+        ("echo nonsense > $3", "Isaac Lab's Python wrote what makes no sense: nonsense"),
+        ("""echo '{"task": "T"}' > $3""", "the answer of "),
+        ("exit 0", "the answer of "),
+    ],
+)
+def test_a_python_that_cannot_tell_is_an_error(cli: Cli, lab: Path, script: str, message: str) -> None:
+    program(lab / "bin" / "python", f"#!/bin/sh\n{script}\n")
+    code, document, _ = cli("assets", "status", *TASK)
+    assert code == 1
+    assert document["error"]["message"].startswith(message)
+
+
+def test_a_fetch_that_ends_too_soon_is_an_error(cli: Cli, host: Path, lab: Path, tmp_path: Path) -> None:
+    cli("assets", "status", *TASK)
+    program(lab / "bin" / "python", """#!/bin/sh\necho '{"file": "a", "size": 1, "kept": false}' > $3\n""")
+    code, document, said = cli("assets", "fetch", *TASK, "--to", str(tmp_path / "copy"))
+    assert (code, document["error"]["message"]) == (1, "Isaac Lab's Python ended before all was fetched")
+    assert "1 B  a" in said
+
+
+def test_two_fetches_do_not_write_to_one_folder(cli: Cli, host: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy" / ".retriever"
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, document, _ = cli("assets", "fetch", *TASK, "--to", str(tmp_path / "copy"))
+    assert (code, document["error"]["message"]) == (
+        *(1, f"Isaac Lab cannot tell: another fetch writes to {tmp_path / 'copy'}"),
+    )
+
+
+def test_what_changed_in_the_sources_is_resolved_anew(cli: Cli, lab: Path, tmp_path: Path) -> None:
+    root = asset_host.tree(tmp_path / "root")
+    for _ in range(2):
+        cli("assets", "status", *TASK, "--assets", str(root))
+    assert len(noted(lab, "asked")) == 1
+    with (lab.with_name("modules") / "isaaclab_tasks/utils/hydra.py").open("a") as source:
+        source.write("# changed\n")
+    cli("assets", "status", *TASK, "--assets", str(root))
+    assert len(noted(lab, "asked")) == 2
+
+
+def test_sizes_of_files_come_from_their_host(tmp_path: Path) -> None:
+    (tmp_path / "a b.usd").write_text("12345")
+    with asset_host.serving(tmp_path) as address:
+        wanted = [f"{address}/a b.usd", f"{address}/none.usd", "http://127.0.0.1:9/x.usd", "omniverse://box/x.usd"]
+        assert network.sizes(wanted) == {wanted[0]: 5, wanted[1]: None}
+    assert network.sizes(()) == {}
+
+
+def test_a_copy_of_the_second_host_is_used_where_it_lies_beside(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = asset_host.tree(tmp_path / "root")
+    request = Request(action="train", cwd=str(tmp_path), task="Isaac-Ant-Direct", assets=str(root))
+    facts = prepare.gather(prepare.Place(cwd=tmp_path, isaaclab=str(lab)))
+    decided = prepare.decide(request, facts)
+    assert "NEWTON_ASSET_DIR" not in dict(launch.settle(decided, request, facts).env)
+    (root / "newton-assets").mkdir()
+    assert dict(launch.settle(decided, request, facts).env)["NEWTON_ASSET_DIR"] == str(root / "newton-assets")
+    monkeypatch.setenv("NEWTON_ASSET_DIR", "/mine")
+    assert "NEWTON_ASSET_DIR" not in dict(launch.settle(decided, request, facts).env)

@@ -174,7 +174,7 @@ def chosen_root(decided: Plan, host: Host) -> tuple[str, str] | None:
     reason = dict(decided.reasons).get("assets", "")
     if decided.isaaclab.generation < 3:
         setting = next((word for word in decided.argv if "/persistent/isaac/asset_root/cloud=" in word), None)
-        return (setting.partition("asset_root/cloud=")[2], reason) if setting else None
+        return (setting.partition("asset_root/cloud=")[2].split()[0], reason) if setting else None
     root = dict(decided.env).get("ISAACSIM_ASSET_ROOT")
     if root is not None:
         return root, reason
