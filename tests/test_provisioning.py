@@ -141,13 +141,38 @@ def test_fetch_copies_what_a_task_needs_with_all_that_it_refers_to(cli: Cli, hos
     code, document, said = cli("assets", "fetch", *TASK, "--to", str(copy))
     assert holds(copy) == TREE
     assert document["size"] == document["received"] == sum(map(len, TREE.values()))
-    why = "is not there (Isaac/parts/leg.usda refers to it)"
-    assert (code, document["failed"]) == (1, [{"path": "Isaac/gone.usda", "why": why}])
+    assert (code, document["failed"]) == (0, [])
+    assert document["dangling"] == [{"path": "Isaac/gone.usda", "by": "Isaac/parts/leg.usda"}]
     assert document["elsewhere"] == ["https://other.invalid/a.usda"]
     assert "7 B  Isaac/net.pt" in said
 
     code, document, _ = cli("assets", "status", *TASK, "--assets", str(copy))
     assert (code, document["complete"]) == (0, True)
+
+
+def test_a_file_that_the_configuration_names_and_nobody_has_fails_the_fetch(
+    cli: Cli, host: Path, tmp_path: Path, lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (host / "Isaac/net.pt").unlink()
+    code, document, said = cli("assets", "fetch", *TASK, "--to", str(tmp_path / "copy"))
+    assert (code, document["failed"]) == (1, [{"path": "Isaac/net.pt", "why": "is not there"}])
+    assert "error: Isaac/net.pt: is not there" in said
+    assert run(["assets", "fetch", *TASK, "--to", str(tmp_path / "copy"), "--isaaclab", str(lab)]) == 1
+    told = capsys.readouterr().out
+    assert "0 fetched (0 B), 7 were there" in told
+    assert "the copy is not complete, 1 could not be had:\n  Isaac/net.pt: is not there" in told
+    assert "use it" not in told
+
+
+def test_a_host_that_goes_away_is_no_host_without_the_file(
+    cli: Cli, host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter((True, False))
+    monkeypatch.setattr(network, "answers", lambda _url: next(answers))
+    (host / "Isaac/net.pt").unlink()
+    code, document, _ = cli("assets", "fetch", *TASK, "--to", str(tmp_path / "copy"))
+    assert code == 1
+    assert "does not answer" in document["error"]["message"]
 
 
 def test_what_is_whole_is_not_fetched_again(cli: Cli, host: Path, tmp_path: Path, lab: Path) -> None:

@@ -63,6 +63,8 @@ def _fetched(value: Fetched) -> Iterator[str]:
     if value.failed:
         yield f"the copy is not complete, {len(value.failed)} could not be had:"
         yield from (f"  {path}: {why}" for path, why in value.failed)
+    if value.dangling:
+        yield f"{len(value.dangling)} that files refer to are not on the host either"
     if value.elsewhere:
         yield f"{len(value.elsewhere)} of other hosts are not in the copy:"
         yield from (f"  {address}" for address in value.elsewhere)

@@ -33,7 +33,8 @@ class Fetched:
     """What a fetch has brought: paths below ``to``.
 
     ``files`` are (path, bytes) of all that is there now, ``kept`` the paths of those that were there before,
-    ``failed`` (path, why), ``elsewhere`` the addresses of other hosts, which no copy serves.
+    ``failed`` (path, why); ``dangling`` are (path, the file that refers to it) that the host itself has not, as some of
+    NVIDIA's models have them; ``elsewhere`` the addresses of other hosts, which no copy serves.
     """
 
     to: str
@@ -41,6 +42,7 @@ class Fetched:
     files: tuple[tuple[str, int], ...] = ()
     kept: frozenset[str] = field(default_factory=frozenset)
     failed: tuple[tuple[str, str], ...] = ()
+    dangling: tuple[tuple[str, str], ...] = ()
     elsewhere: tuple[str, ...] = ()
 
     @property
@@ -68,6 +70,7 @@ class Fetched:
             "size": self.size,
             "received": self.received,
             "failed": [{"path": path, "why": why} for path, why in self.failed],
+            "dangling": [{"path": path, "by": by} for path, by in self.dangling],
             "elsewhere": list(self.elsewhere),
         }
 
@@ -198,6 +201,9 @@ def fetch(asked: Asked, to: Path, tell: Callable[[str], None]) -> Fetched:
         tell(f"fetching {len(files)} files and what they refer to from {root.path}")
         for line in retrieving.copy(_address(root.path), folder, files, _child(asked)):
             brought = _with(brought, line, f"{NEWTON_FOLDER}/" if root.name == "newton" else "", tell)
+        if brought.failed or brought.dangling:
+            # To the retriever a host that is gone is one that has not got the file.
+            _check(root, folder)
     return brought
 
 
@@ -232,10 +238,12 @@ def _with(brought: Fetched, line: dict[str, Any], prefix: str, tell: Callable[[s
         kept = brought.kept | {path} if line["kept"] else brought.kept
         return replace(brought, files=(*brought.files, (path, size)), kept=kept)
     if "failed" in line:
-        path = f"{prefix}{line['failed']}"
-        why = line["why"] + (f" ({line['by']} refers to it)" if line["by"] else "")
-        tell(f"error: {path} {why}")
-        return replace(brought, failed=(*brought.failed, (path, why)))
+        path, by = f"{prefix}{line['failed']}", line["by"]
+        if line["absent"] and by is not None:
+            tell(f"note: {path} is not there, though {prefix}{by} refers to it")
+            return replace(brought, dangling=(*brought.dangling, (path, f"{prefix}{by}")))
+        tell(f"error: {path}: {line['why']}")
+        return replace(brought, failed=(*brought.failed, (path, line["why"])))
     if line["foreign"] not in brought.elsewhere:
         return replace(brought, elsewhere=(*brought.elsewhere, line["foreign"]))
     return brought

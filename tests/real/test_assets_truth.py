@@ -1,4 +1,4 @@
-"""Assets with Isaac Lab's own configurations and retriever: told, fetched from a host, and trained with once it is gone."""
+"""Assets with Isaac Lab's own configurations and retriever: told, fetched, and trained with when their host is gone."""
 
 from __future__ import annotations
 

@@ -191,15 +191,17 @@ class Mirror:
             return
         self.done.add(path)
         address, staged = f"{self.root}/{path}", self.staged(path)
-        if not (staged.is_file() and address in self.assets._REMOTE_FINGERPRINTS):
-            try:
+        try:
+            if not (staged.is_file() and address in self.assets._REMOTE_FINGERPRINTS):
                 self.assets.retrieve_file_path(address, download_dir=str(self.stage))
-            except (OSError, RuntimeError) as error:
-                why = "is not there" if isinstance(error, FileNotFoundError) else first_line(error)
-                self.say({"failed": path, "why": why, "by": by})
-                return
+            references = named_in(staged)
+        except (OSError, RuntimeError) as error:
+            absent = isinstance(error, FileNotFoundError)
+            why = "is not there" if absent else first_line(error)
+            self.say({"failed": path, "why": why, "absent": absent, "by": by})
+            return
         self.publish(path, staged)
-        for reference in named_in(staged):
+        for reference in references:
             self.follow(reference, path)
 
     def publish(self, path: str, staged: Path) -> None:
