@@ -60,6 +60,7 @@ def retrieve_file_path(url, download_dir, above=()):
             log.write(url.rpartition("/")[2] + "\\n")
         with urllib.request.urlopen(url) as answer, open(there + ".draft", "wb") as draft:
             draft.write(answer.read())
+        os.chmod(there + ".draft", 0o600)
         os.replace(there + ".draft", there)
         json.dump(now, open(note, "w"))
     if url.endswith(".usda"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,12 @@ def states(document: dict[str, Any]) -> dict[str, str]:
 def noted(lab: Path, name: str) -> list[str]:
     file = lab.with_name(name)
     return file.read_text().splitlines() if file.exists() else []
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def holds(folder: Path) -> dict[str, str]:
@@ -145,6 +152,9 @@ def test_fetch_copies_what_a_task_needs_with_all_that_it_refers_to(cli: Cli, hos
     assert document["dangling"] == [{"path": "Isaac/gone.usda", "by": "Isaac/parts/leg.usda"}]
     assert document["elsewhere"] == ["https://other.invalid/a.usda"]
     assert "7 B  Isaac/net.pt" in said
+    assert {path.stat().st_mode & 0o077 for path in (copy / "Isaac").glob("*.*")} == {0o066 & ~umask()}, (
+        "others may read"
+    )
 
     code, document, _ = cli("assets", "status", *TASK, "--assets", str(copy))
     assert (code, document["complete"]) == (0, True)

@@ -29,6 +29,9 @@ DRIVER = str(Path(__file__).parent / "drivers" / "retrieve.py")
 SECONDS = 5
 """What asking usually takes; importing Isaac Lab is nearly all of it."""
 
+LINGERING_S = 15.0
+"""Time for a child to end after its last line."""
+
 _CACHE = f"spark-rl/asset-references-cache/1 {__version__}"
 
 
@@ -144,12 +147,20 @@ def _ask(child: Child, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         try:
             for line in lines:
                 yield _read(line)
-            status = running.wait()
+            status = _status(running)
         finally:
             _end(running)
         if status:
             told.seek(0)
             raise CheckError(_said(told.read(), status), "spark-rl doctor --deep tells more")
+
+
+def _status(running: subprocess.Popen[bytes]) -> int:
+    """Return the exit status of a child that has said all; one whose libraries do not let it end has done its work."""
+    try:
+        return running.wait(LINGERING_S)
+    except subprocess.TimeoutExpired:
+        return 0
 
 
 def _started(argv: list[str], child: Child, told: Any, writing: int) -> subprocess.Popen[bytes]:

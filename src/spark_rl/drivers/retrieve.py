@@ -39,6 +39,7 @@ ENDINGS = (
 REVISION = ".isaaclab-cache.json"
 STAGE = ".retriever"
 LOCK = ".lock"
+READABLE = 0o666
 USD = (".usd", ".usda", ".usdc")
 IN_MDL = re.compile(r'"([^"\n]+\.(?:png|jpe?g|hdr|exr|dds|tga|tiff?))"', re.IGNORECASE)
 
@@ -146,11 +147,20 @@ class Mirror:
     def __init__(self, root: str, folder: Path, say: Say) -> None:
         self.assets = importlib.import_module("isaaclab.utils.assets")
         self.root = root.rstrip("/")
+        self.ask = self.assets.check_file_path
+        # What lies elsewhere has no place in the copy, and hosts that are gone hold the question up for minutes.
+        self.assets.check_file_path = self.is_there
         self.folder = folder
         self.stage = folder / STAGE
         self.say = say
         self.seeded: dict[Path, tuple[int, int]] = {}
         self.done: set[str] = set()
+        self.mask = os.umask(0)
+        os.umask(self.mask)
+
+    def is_there(self, address: str) -> int:
+        """Answer as Isaac Lab's ``check_file_path`` does, with no for every file that is not below the root."""
+        return int(self.ask(address)) if address.startswith(f"{self.root}/") else 0
 
     def staged(self, path: str) -> Path:
         """Return where the retriever puts a file, by its path below the root."""
@@ -208,6 +218,7 @@ class Mirror:
         """Link a staged file into the folder."""
         kept = self.seeded.get(staged) == identity(staged)
         if not kept:
+            staged.chmod(READABLE & ~self.mask)  # The retriever's downloads are for its user alone.
             put(staged, self.folder / path)
         self.say({"file": path, "size": staged.stat().st_size, "kept": kept})
 
@@ -221,7 +232,7 @@ class Mirror:
         if "<UDIM>" in path:
             for tile in self.tiles(path):
                 self.take(tile, by)
-        elif path.endswith(".mdl") and "/" not in reference and not self.assets.check_file_path(address):
+        elif path.endswith(".mdl") and "/" not in reference and not self.is_there(address):
             return
         else:
             self.take(path, by)
@@ -231,7 +242,7 @@ class Mirror:
         for row in range(1001, 1101, 10):
             for tile in range(row, row + 10):
                 name = path.replace("<UDIM>", str(tile))
-                if not self.assets.check_file_path(f"{self.root}/{name}"):
+                if not self.is_there(f"{self.root}/{name}"):
                     break
                 yield name
             if tile == row:
