@@ -66,7 +66,7 @@ def _fetched(value: Fetched) -> Iterator[str]:
     if value.dangling:
         yield f"{len(value.dangling)} that files refer to are not on the host either"
     if value.elsewhere:
-        yield f"{len(value.elsewhere)} of other hosts are not in the copy:"
+        yield f"{len(value.elsewhere)} lie elsewhere, and are not in the copy:"
         yield from (f"  {address}" for address in value.elsewhere)
     if not value.failed:
         yield f"use it: --assets {shlex.quote(value.to)}"
