@@ -14,7 +14,7 @@ import asset_host
 import stand_in
 from asset_host import TREE
 from fakes.lab import program
-from spark_rl import launch, network, prepare
+from spark_rl import launch, network, prepare, retrieving
 from spark_rl.__main__ import run
 from spark_rl.model import Request
 
@@ -328,6 +328,17 @@ def test_a_fetch_that_ends_too_soon_is_an_error(cli: Cli, host: Path, lab: Path,
     code, document, said = cli("assets", "fetch", *TASK, "--to", str(tmp_path / "copy"))
     assert (code, document["error"]["message"]) == (1, "Isaac Lab's Python ended before all was fetched")
     assert "1 B  a" in said
+
+
+def test_a_fetch_that_is_left_alone_leaves_nobody_behind(tmp_path: Path) -> None:
+    line = json.dumps({"file": "a", "size": 1, "kept": False})
+    python = program(tmp_path / "python", f"#!/bin/sh\necho $$ > pid\necho '{line}' > $3\nexec sleep 600\n")
+    child = retrieving.Child(python=(str(python),), environ=dict(os.environ), cwd=tmp_path)
+    lines = retrieving.copy("http://127.0.0.1:9", tmp_path, ["a"], child)
+    assert next(lines)["file"] == "a"
+    lines.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_two_fetches_do_not_write_to_one_folder(cli: Cli, host: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from spark_rl.errors import CheckError
 from spark_rl.words import is_override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from spark_rl.model import Installation, Plan, Task
     from spark_rl.supplies import Needs
@@ -113,7 +113,7 @@ def resolve(folder: Path, installation: Installation, task: str, overrides: Sequ
     return needs
 
 
-def copy(root: str, to: Path, files: Sequence[str], child: Child) -> Iterator[dict[str, Any]]:
+def copy(root: str, to: Path, files: Sequence[str], child: Child) -> Generator[dict[str, Any]]:
     """Copy files below an asset root, and what they refer to, into a folder; yield what becomes of each.
 
     The lines are those of ``drivers/retrieve.py``; a file that is whole in the folder is not fetched again.
@@ -136,7 +136,7 @@ def copy(root: str, to: Path, files: Sequence[str], child: Child) -> Iterator[di
         raise CheckError("Isaac Lab's Python ended before all was fetched", "the same command goes on")
 
 
-def _ask(child: Child, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _ask(child: Child, request: Mapping[str, Any]) -> Generator[dict[str, Any]]:
     """Run the driver and yield its lines; it ends with its reader."""
     reading, writing = os.pipe()
     with (
