@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 import stand_in
+from fakes.configured import Lab
 from spark_rl import catalogues, completion, settings
+from spark_rl.__main__ import run
 from spark_rl.errors import RequestError
 from spark_rl.installations import inspect
 
@@ -255,3 +257,54 @@ def _reads(terminal: int) -> bool:
         return bool(os.read(terminal, 65536))
     except OSError:  # the other side is closed
         return False
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Make an Isaac Lab whose configuration of one task was resolved before."""
+    isaaclab = Lab(tmp_path / "lab")
+    monkeypatch.setenv("SPARK_RL_ISAACLAB", str(isaaclab.path))
+    monkeypatch.chdir(tmp_path)
+    assert run(["explain", "--task", "Isaac-Cartpole-Direct", "env.decimation"]) == 0
+    return isaaclab
+
+
+EXPLAIN = Command(params=(*TRAIN.params, Param("words", (), param_type_name="argument")))
+CONFIGURED = Command(params=GROUP.params, commands={**GROUP.commands, "explain": EXPLAIN})
+OPTIMIZER = "agent.algorithm.optimizer="
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("train --task Isaac-Cartpole-Direct ", ["env.", "agent.", "physics=", "renderer=", "presets="]),
+        ("train --task Isaac-Cartpole-Direct env.sc", ["env.scene."]),
+        ("train --task cartpole-direct env.scene.n", ["env.scene.num_envs="]),
+        ("explain --task Isaac-Cartpole-Direct env.scene.n", ["env.scene.num_envs"]),
+        ("train --task Isaac-Cartpole-Direct phy", ["physics="]),
+        ("train --task Isaac-Cartpole-Direct physics=newton_k", ["physics=newton_kamino"]),
+        ("train --task Isaac-Cartpole-Direct presets=physx,newton_k", ["presets=physx,newton_kamino"]),
+        ("train --task Isaac-Cartpole-Direct env.sim.physics=newton_k", ["env.sim.physics=newton_kamino"]),
+        (f"train --task Isaac-Cartpole-Direct {OPTIMIZER}ad", [f"{OPTIMIZER}adam", f"{OPTIMIZER}adamw"]),
+        ("train --task Isaac-Cartpole-Direct agent.actor.obs_normalization=t", ["agent.actor.obs_normalization=true"]),
+        ("train --task Isaac-Cartpole-Direct env.nothing.", []),
+        ("train --task Isaac-Cartpole-Direct --library skrl env.", []),
+        ("train --task Isaac-Ant env.", []),
+        ("train --task nothing-of-the-kind env.", []),
+        ("train env.", []),
+    ],
+)
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_overrides_are_completed_from_what_is_known(known: Lab, shell: str, line: str, found: list[str]) -> None:
+    words = ["spark-rl", *line.split(" ")]
+    variables = {"COMP_CWORD": str(len(words) - 1), completion.VARIABLE: shell}
+    assert completion.answer(words, CONFIGURED, variables, Path.cwd()).split() == found
+    assert len(known.asked) == 1
+
+
+def test_bash_hands_a_value_over_as_a_word_of_its_own(known: Lab) -> None:
+    words = ["spark-rl", "train", "--task", "Isaac-Cartpole-Direct", "physics", "=", "newton_k"]
+    variables = {completion.VARIABLE: "bash"}
+    assert completion.answer(words, CONFIGURED, variables, Path.cwd()) == "newton_kamino"
+    assert "newton_kamino" in completion.answer(words[:-1], CONFIGURED, variables, Path.cwd()).split()
+    assert len(known.asked) == 1

@@ -148,27 +148,6 @@ def test_pauses_do_not_count_as_speed() -> None:
     assert curve(1.0).rate() is None
 
 
-def test_the_first_broken_number_is_found() -> None:
-    found = curves.first_nan(
-        {
-            "Loss/value": curve(1.0, 2.0, nan, nan, tag="Loss/value"),
-            "Train/mean_reward": curve(1.0, 2.0, 3.0, nan),
-            "Metrics/success": curve(nan, tag="Metrics/success"),
-            "train/explained_variance": curve(nan, tag="train/explained_variance"),
-        }
-    )
-    assert found is not None
-    assert (found.tag, found.step) == ("Loss/value", 2)
-    assert curves.first_nan({"Train/mean_reward": curve(1.0)}) is None
-
-
-@pytest.mark.parametrize("tag", [*REWARD.values(), "Loss/value", "Loss / Policy loss (cart)", "losses/a_loss"])
-def test_rewards_and_losses_of_every_library_must_be_numbers(tag: str) -> None:
-    assert curves.is_broken(point(tag, 1, nan))
-    assert curves.is_broken(point(tag, 1, inf))
-    assert not curves.is_broken(point(tag, 1, 1.0))
-
-
 def test_a_thin_curve_keeps_its_ends_and_its_peaks() -> None:
     values = [0.0] * 1_000_000
     values[123_456], values[765_432] = 9.0, -9.0

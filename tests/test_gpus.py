@@ -169,3 +169,38 @@ def test_unlike_gpus_are_numbered_as_the_driver_does(
 def test_the_same_host_gives_the_same_choice() -> None:
     seen = machine(*FOUR)
     assert planned("kitless", CARTPOLE, machine=seen, **AUTO) == planned("kitless", CARTPOLE, machine=seen, **AUTO)
+
+
+@pytest.mark.parametrize(
+    ("device", "ranks", "mask", "indices"),
+    [
+        (None, 1, None, (0,)),
+        ("cuda:2", 1, None, (2,)),
+        ("cuda:1", 1, "3,1", (1,)),
+        (None, 2, "3,1,0", (3, 1)),
+        ("cpu", 1, None, ()),
+        ("cuda:9", 1, None, ()),
+    ],
+)
+def test_the_gpus_of_a_run(device: str | None, ranks: int, mask: str | None, indices: tuple[int, ...]) -> None:
+    assert gpus.used(machine(*FOUR, mask=mask), device, ranks) == indices
+
+
+@pytest.mark.parametrize(
+    ("device", "mask", "index"),
+    [
+        (None, None, 0),
+        ("cuda", None, 0),
+        ("cuda:2", None, 2),
+        ("cuda:1", "3,1", 1),
+        (None, "3,1", 3),
+        ("cuda:9", None, None),
+        ("cpu", None, None),
+        (None, "", None),
+        ("auto", "2", 2),
+        ("auto", "", None),
+    ],
+)
+def test_the_gpu_that_a_device_means(device: str | None, mask: str | None, index: int | None) -> None:
+    found = gpus.of_device(machine(*FOUR, mask=mask), device)
+    assert (found.index if found else None) == index

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spark_rl.judging import Evidence, Verdict, ending_of, judge
-from spark_rl.witness import excerpt
+from witnessed import excerpt
 
 OOM = (
     "Traceback (most recent call last):",

@@ -18,16 +18,20 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks codec comparison config_classes counting curves description "
-        "dialects documents evidence external figures gpus intake judging literals names plan profiles reasons redact "
-        "registrations scanning search selection signatures summaries supplies text times witness words"
+        "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
+        "description dialects documents evidence explanation external figures gpus intake judging literals memory "
+        "names override_values overrides plan profiles reasons redact registrations scanning search selection "
+        "signatures summaries supplies text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files events gauges host installations logs network output preload probes projects "
-        "provenance registry retrieving settings supervisor transcripts"
+        "catalogues checkpoint_files configurations events footprints gauges host installations logs network output "
+        "preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs",
-    "__main__ acting asset_tables assets_cli cli curve_tables live options plots render run_tables runs_cli tables",
+    (
+        "__main__ acting asset_tables assets_cli cli curve_tables live options plots render run_tables runs_cli tables "
+        "trees tune_tables"
+    ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 

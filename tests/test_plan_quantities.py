@@ -146,7 +146,7 @@ def test_play_of_old_releases_cannot_move_the_agent(library: str, planable: bool
         ({"num_envs": 4095}, True),
         ({"num_envs": 1024}, False),
         ({"overrides": ("env.scene.num_envs=64",)}, True),
-        ({"num_envs": 1024, "overrides": ("env.scene.num_envs=64",)}, False),
+        ({"overrides": ("env.scene.num_envs=1024",)}, False),
         ({"num_envs": 64, "overrides": ("agent.params.config.minibatch_size=2048",)}, False),
         ({"num_envs": 64, "overrides": ("++agent.params.config.minibatch_size=2048",)}, False),
         ({"num_envs": 64, "overrides": ("agent.params.config.horizon_length=256",)}, False),

@@ -263,7 +263,7 @@ def test_preset_selectors_mean_something_in_isaac_lab_3_alone() -> None:
 @pytest.mark.parametrize(("version", "taken"), [("2.0.0", False), ("2.2.0", False), ("2.2.1", True), ("3.0.0", True)])
 def test_play_takes_overrides_and_a_seed_since_2_2_1(version: str, taken: bool) -> None:
     known = Profile(version=version)
-    assert (known.play_takes_overrides, known.play_takes_seed, known.agent_option) == (taken, taken, taken)
+    assert (known.play_takes_overrides, known.play_takes_seed) == (taken, taken)
     if taken:
         assert known.translate("skrl", "play", (), ("env.x=1",)).overrides == ("env.x=1",)
     else:
@@ -280,14 +280,6 @@ def test_what_checkpoint_means() -> None:
     assert patterns == {(version, "rsl_rl", "train") for version in GEN2}
     absent = {cell for cell, style in styles.items() if style == "none"}
     assert absent == {(version, "sb3", "train") for version in ("2.0.0", "2.0.1", "2.0.2", "2.1.0", "2.2.0")}
-    assert Profile(version="3.0.0").checkpoint_words("train") == ("latest", "best")
-    assert Profile(version="3.0.0").checkpoint_words("play") == ("latest", "best", "pretrained")
-    assert Profile(version="2.3.2").checkpoint_words("play") == ()
-
-
-def test_resume_is_a_flag_from_2_1_to_2_3() -> None:
-    flags = tuple(version for version in RELEASES if Profile(version=version).resume_is_flag)
-    assert flags == ("2.1.0", "2.2.0", "2.2.1", "2.3.0", "2.3.1", "2.3.2")
 
 
 def test_libraries_that_use_several_gpus() -> None:
@@ -325,10 +317,8 @@ def test_what_moves_the_agent_to_a_device() -> None:
     assert Profile(version="2.2.0").agent_device_overrides("rsl_rl", "play") == ()
 
 
-def test_default_algorithm_and_script() -> None:
-    old, new = Profile(version="2.3.2"), Profile(version="3.0.0")
-    assert (old.algorithm_default("skrl"), new.algorithm_default("skrl")) == ("PPO", None)
-    assert new.algorithm_default("rsl_rl") == "PPO"
+def test_the_script() -> None:
+    old = Profile(version="2.3.2")
     assert old.script("sb3", "play") == "scripts/reinforcement_learning/sb3/play.py"
     with pytest.raises(RequestError, match="torchrl"):
         old.script("torchrl", "play")

@@ -16,6 +16,8 @@ import pytest
 
 from fakes import lab
 from spark_rl import launch, network, prepare, registry, runs
+from spark_rl.judging import Verdict
+from spark_rl.launch import attempts
 from spark_rl.live import Silent
 from spark_rl.model import Request
 from spark_rl.outcome import Outcome
@@ -297,6 +299,77 @@ def test_no_secret_reaches_a_record(desk: Desk) -> None:
     assert len(records) >= 2
     assert not any(secret in record for record in records)
     assert secret in " ".join(desk.notes.started()["argv"])
+    code, answer = desk.resume("train", "1", "--max-iterations", "9")
+    assert code == 2
+    assert "does not hold" in answer["error"]["message"]
+    again = ("--resume", "--max-iterations", "9", f"agent.wandb_api_key={secret}")
+    code, outcome = desk.outcome("train", *again, **env)
+    assert (code, outcome["run"], outcome["iteration"]) == (0, "1", 9)
+
+
+def play(desk: Desk, *words: str, library: str = "rsl_rl") -> dict[str, Any]:
+    """Plan a play and return the plan."""
+    named = () if "--run" in words else (*TASK, "--library", library)
+    argv = ("play", *named, "--isaaclab", str(desk.lab), "--steps", "5", "--dry-run", "--json", *words)
+    code, out, err = lab.finish(desk.start("", *argv))
+    assert code == 0, (out, err)
+    plan: dict[str, Any] = json.loads(out)
+    return plan
+
+
+def played_from(plan: dict[str, Any]) -> str:
+    argv: list[str] = plan["argv"]
+    return argv[argv.index("--checkpoint") + 1]
+
+
+def test_play_takes_the_newest_run_that_succeeded(desk: Desk) -> None:
+    _, good = desk.outcome("train", "--max-iterations", "8", "--save-every", "4")
+    _, bad = desk.outcome("crash-at=6", "--max-iterations", "8", "--save-every", "2")
+    plan = play(desk)
+    assert played_from(plan) == good["checkpoint"]
+    assert "run 1, succeeded" in plan["reasons"]["checkpoint"]
+    assert played_from(play(desk, "--run", bad["run"])).startswith(bad["log_dir"])
+    elsewhere = desk.folder / "elsewhere"
+    elsewhere.mkdir()
+    argv = ("play", *TASK, "--library", "rsl_rl", "--isaaclab", str(desk.lab), "--dry-run", "--json")
+    code, out, _ = lab.finish(lab.spark_rl(*argv, cwd=elsewhere, env=lab.environ("", desk.notes)))
+    assert (code, played_from(json.loads(out))) == (0, good["checkpoint"])
+
+
+def test_play_takes_what_there_is_when_nothing_succeeded(desk: Desk) -> None:
+    _, bad = desk.outcome("crash-at=6", "--max-iterations", "8", "--save-every", "2")
+    plan = play(desk)
+    assert played_from(plan).startswith(bad["log_dir"])
+    assert "run 1, failed" in plan["reasons"]["checkpoint"]
+
+
+def test_a_newer_run_that_nobody_recorded_is_played(desk: Desk) -> None:
+    _, recorded = desk.outcome("train", "--max-iterations", "8")
+    other = Path(recorded["log_dir"]).with_name("2030-01-01_00-00-00")
+    other.mkdir()
+    (other / "run.json").write_text(json.dumps({"task": "Isaac-Cartpole-Direct"}))
+    (other / "model_3.pt").write_text("weights")
+    assert played_from(play(desk)) == str(other / "model_3.pt")
+
+
+@pytest.mark.parametrize("library", ["rsl_rl", "sb3"])
+def test_the_best_is_where_the_best_reward_was_recorded(desk: Desk, library: str) -> None:
+    words = ("--max-iterations", "20", "--save-every", "4")
+    _, outcome = desk.outcome("train", *words, library=library)
+    plan = play(desk, "--checkpoint", "best", library=library)
+    assert f"{library} keeps no best: the mean reward was" in plan["reasons"]["checkpoint"]
+    assert played_from(plan).startswith(outcome["log_dir"])
+
+
+def test_exported_policies_are_told(desk: Desk) -> None:
+    _, trained = desk.outcome("train", "--max-iterations", "8")
+    exported = Path(trained["log_dir"], "exported")
+    exported.mkdir()
+    behaviour = f"steps=5 export={exported}"
+    argv = ("play", *TASK, "--library", "rsl_rl", "--isaaclab", str(desk.lab), "--steps", "5", "--json")
+    code, out, err = lab.finish(desk.start(behaviour, *argv))
+    assert code == 0, err
+    assert [Path(file).name for file in json.loads(out)["exported"]] == ["policy.onnx", "policy.pt"]
 
 
 class Inside:
@@ -339,6 +412,19 @@ def test_a_native_crash_is_restarted_from_the_newest_checkpoint(
     assert [one.first_iteration for one in outcome.run.attempts] == [0, 8, 12]
 
 
+@pytest.mark.parametrize(("file", "state"), [("nan.pt", "failed"), ("finite.pt", "succeeded")])
+def test_an_end_that_is_no_number_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, state: str
+) -> None:
+    outcome = Inside(tmp_path, monkeypatch, "train").run()
+    weights = str(Path(__file__).parent / "checkpoints" / file)
+    run = replace(outcome.run, progress=replace(outcome.run.progress, checkpoint=weights))
+    verdict = attempts._helpful(Verdict(state="succeeded", message="done"), run)
+    assert (verdict.state, verdict.failure) == (state, "nan" if state == "failed" else None)
+    if state == "failed":
+        assert f"the last finite checkpoint is {outcome.checkpoint}" in (verdict.hint or "")
+
+
 def test_a_stall_is_ended_and_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = launch.Limits(stall=2.0, grace=0.2)
     outcome = Inside(tmp_path, monkeypatch, "1:stall-at=10").run(limits, max_restarts=1)
@@ -376,7 +462,7 @@ def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypat
             ticks.append(at)
 
     inside = Inside(tmp_path, monkeypatch, "silent pace=0.15")
-    monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock})
+    monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock, "devices": ()})
     outcome = launch.start(inside.what, show=lambda _run: Told(), tell=lambda _line: None)
     assert isinstance(outcome, Outcome)
     assert outcome.exit_status == 0

@@ -376,7 +376,7 @@ def ready(tmp_path: Path) -> Ready:
 
 
 LINT = ["ruff check .", "ruff format --check .", "mypy"]
-FAST = "python -m pytest -q -m not real and not wide"
+FAST = "python -m pytest -q -p xdist -n 4 -m not real and not wide"
 REAL = "python -m pytest -v -m real --durations=0"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spark_rl.judging import Evidence, judge
-from spark_rl.witness import LONGEST, TAIL, Witness, excerpt, raised
+from spark_rl.witness import LONGEST, TAIL, Witness, raised
+from witnessed import excerpt
 
 NOISE = [f"                       Mean value loss: {number}" for number in range(5000)]
 TRACEBACK = [

@@ -19,6 +19,7 @@ from spark_rl.errors import RequestError
 from spark_rl.options import (
     Algorithm,
     Assets,
+    Check,
     Checkpoint,
     Detach,
     Device,
@@ -30,7 +31,9 @@ from spark_rl.options import (
     Json,
     Library,
     MaxRestarts,
+    MemoryReserve,
     NumEnvs,
+    NumEnvsOrAuto,
     Preflight,
     Raw,
     Recipe,
@@ -70,7 +73,7 @@ def train(
     task: Task = None,
     library: Library = None,
     algorithm: Algorithm = None,
-    num_envs: NumEnvs = None,
+    num_envs: NumEnvsOrAuto = None,
     headless: Headless = None,
     seed: Seed = None,
     max_iterations: Annotated[int | None, typer.Option(help="Training iterations.")] = None,
@@ -87,6 +90,7 @@ def train(
     save_every: SaveEvery = None,
     max_restarts: MaxRestarts = 0,
     stall_timeout: StallTimeout = None,
+    memory_reserve: MemoryReserve = None,
     detach: Detach = False,
     raw: Raw = False,
     progress_every: Every = 30.0,
@@ -94,6 +98,7 @@ def train(
     isaaclab: IsaacLab = None,
     assets: Assets = None,
     preflight: Preflight = True,
+    check: Check = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -130,6 +135,7 @@ def play(
     isaaclab: IsaacLab = None,
     assets: Assets = None,
     preflight: Preflight = True,
+    check: Check = True,
     dry_run: DryRun = False,
     as_json: Json = False,
     host_file: HostFile = None,
@@ -138,6 +144,32 @@ def play(
 ) -> None:
     """Play a trained policy, by default that of the newest run of the task that succeeded."""
     _act("play", ctx, locals())
+
+
+@app.command(context_settings=_PASS, epilog="KEY=VALUE words are Hydra overrides; words after -- reach the script.")
+def tune(
+    ctx: typer.Context,
+    *,
+    task: Task = None,
+    library: Library = None,
+    algorithm: Algorithm = None,
+    counts: Annotated[str | None, typer.Option(help="Env counts to measure: 64,128,256. Default: a ladder.")] = None,
+    max_envs: Annotated[int | None, typer.Option(min=1, help="Largest env count to try.")] = None,
+    max_iterations: Annotated[
+        int | None, typer.Option("--iterations", min=4, help="Training iterations of each short run; 20.")
+    ] = None,
+    memory_reserve: MemoryReserve = None,
+    device: Device = None,
+    recipe: Recipe = None,
+    isaaclab: IsaacLab = None,
+    assets: Assets = None,
+    preflight: Preflight = True,
+    check: Check = True,
+    png: Annotated[Path | None, typer.Option(help="Write the curve as a picture.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure which env count fits this machine, by short trainings; --num-envs auto then uses it."""
+    _act("tune", ctx, {**locals(), "host_file": None})
 
 
 _REQUEST_FLAGS = frozenset(
@@ -158,7 +190,7 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         given |= {name: given[name] or getattr(played, name) for name in ("task", "library", "algorithm")}
         given["run"] = played.id
     request = requests.build(
-        action,
+        "play" if action == "play" else "train",
         {name: value for name, value in given.items() if name in _REQUEST_FLAGS},
         rest=ctx.args,
         passthrough=ctx.obj or (),
@@ -168,6 +200,10 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         cwd=cwd,
     )
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"], host_file=given["host_file"]))
+    if action == "tune":
+        acting.tune(request, facts, given)
+        return
+    request = prepare.sized(request, facts, here=given["host_file"] is None)
     run = None
     if action == "train" and request.resume:
         run = runs.newest(*prepare.meant(request, facts))
@@ -237,6 +273,29 @@ def describe(
 
     found = prepare.describe(prepare.Place(cwd=_here(), isaaclab=isaaclab), task)
     render.document(found.to_document()) if as_json else render.description(found)
+
+
+@app.command()
+def explain(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[PREFIX] [PRESET...]", help="A key or a part of one; physics=NAME.")
+    ] = None,
+    *,
+    task: Task = None,
+    library: Library = None,
+    algorithm: Algorithm = None,
+    isaaclab: IsaacLab = None,
+    as_json: Json = False,
+) -> None:
+    """Browse what a task can be told: keys for KEY=VALUE words, their types and defaults, and the presets."""
+    from spark_rl import prepare, render, requests
+
+    cwd = _here()
+    request, prefix = requests.explaining(words or (), task=task, library=library, algorithm=algorithm, cwd=cwd)
+    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=isaaclab))
+    found = prepare.explain(request, facts, prefix, render.talk)
+    prepare.remember(facts)
+    render.document(found.to_document()) if as_json else render.explanation(found)
 
 
 @app.command()

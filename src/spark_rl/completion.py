@@ -1,4 +1,4 @@
-"""Shell completion: names of commands, options, tasks, and the libraries and algorithms of the task on the line.
+"""Shell completion: commands, options, tasks, and the libraries, algorithms, keys and presets of the task on the line.
 
 Typer's own completion takes ``--task=Isaac`` of bash for three words, knows options by one spelling alone, and loads
 Rich to show their help in zsh and fish: twice the time of a whole answer here.
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from spark_rl.catalog import Catalog
+    from spark_rl.configuration import Configuration
+    from spark_rl.model import Installation
 
 __all__ = ["SCRIPTS", "VARIABLE", "answer", "script"]
 
@@ -32,6 +34,7 @@ _BASH = """\
 _spark_rl_completion() {
     local IFS=$'\\n'
     COMPREPLY=($(COMP_CWORD=$COMP_CWORD _SPARK_RL_COMPLETE=bash "$1" "${COMP_WORDS[@]}" 2>/dev/null))
+    if [[ "${COMPREPLY[0]}" == *[.=] ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -o default -F _spark_rl_completion spark-rl
 """
@@ -41,7 +44,8 @@ _ZSH = """\
 _spark_rl_completion() {
     local -a found
     found=("${(@f)$(COMP_CWORD=$((CURRENT - 1)) _SPARK_RL_COMPLETE=zsh "${words[1]}" "${(@)words}" 2>/dev/null)}")
-    if [[ -n "$found" ]]; then compadd -U -a found; else _files; fi
+    if [[ "$found[1]" == *[.=] ]]; then compadd -U -S '' -a found
+    elif [[ -n "$found" ]]; then compadd -U -a found; else _files; fi
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
 compdef _spark_rl_completion spark-rl
@@ -93,7 +97,7 @@ def answer(words: Sequence[str], command: Any, environ: Mapping[str, str], cwd: 
     found = _Line(before, command, cwd).complete(word)
     if environ.get(VARIABLE) == "bash":
         found = [_escaped(text) for text in found]
-    if environ.get(VARIABLE) == "fish":
+    if environ.get(VARIABLE) == "fish" and prefix.startswith("--"):
         prefix = ""
     return "\n".join(prefix + text for text in found)
 
@@ -101,13 +105,13 @@ def answer(words: Sequence[str], command: Any, environ: Mapping[str, str], cwd: 
 def _split(before: list[str], word: str) -> tuple[list[str], str, str]:
     """Return the words before, what must stay in front of each completion, and the word to complete.
 
-    Of ``--task=Isaac`` bash makes three words and completes the last one; zsh leaves it whole, and so does fish, which
-    puts ``--task=`` in front by itself.
+    Of ``--task=Isaac`` and ``physics=ne`` bash makes three words and completes the last one; zsh leaves it whole, and
+    so does fish, which puts ``--task=`` in front by itself.
     """
     prefix = ""
     if word == "=":
         word = ""
-    elif word.startswith("--") and "=" in word:
+    elif "=" in word:
         name, _, word = word.partition("=")
         prefix = f"{name}="
         before = [*before, name]
@@ -123,6 +127,7 @@ class _Line:
         self.command = command
         self.cwd = cwd
         name = next((word for word in before if not word.startswith("-")), None)
+        self.name = name or ""
         self.chosen = command.commands.get(name) if name is not None else None
         self.options = {
             spelling: param
@@ -142,6 +147,8 @@ class _Line:
             return _starting([*shown, "--help"], word.replace("_", "-"))
         if self.chosen is None:
             return _starting((name for name, each in self.command.commands.items() if not each.hidden), word)
+        if self.name in _CONFIGURED:
+            return self.overrides(word)
         argument = next((param.name for param in self.chosen.params if param.param_type_name == "argument"), "")
         return self.values(argument, word)
 
@@ -159,16 +166,64 @@ class _Line:
         find = _VALUES.get(name)
         return _starting(find(self), word) if find is not None else []
 
+    def installation(self) -> Installation:
+        """Return the Isaac Lab in use.
+
+        Raises:
+            SparkError: There is none.
+        """
+        chosen = settings.load(self.cwd)
+        path = self.given("isaaclab")
+        installation = installations.inspect(Path(path)) if path else installations.select(chosen, self.cwd)[0]
+        return projects.beside(installation, projects.find(self.cwd, projects.named(chosen)))
+
     def catalog(self) -> Catalog:
         """Return the tasks of the Isaac Lab in use; nothing on a keystroke may fail or take long."""
         try:
-            chosen = settings.load(self.cwd)
-            path = self.given("isaaclab")
-            installation = installations.inspect(Path(path)) if path else installations.select(chosen, self.cwd)[0]
-            installation = projects.beside(installation, projects.find(self.cwd, projects.named(chosen)))
-            return catalogues.at_once(installation, settings.cache_folder())
+            return catalogues.at_once(self.installation(), settings.cache_folder())
         except SparkError:
             return catalogues.shipped(NEWEST)
+
+    def overrides(self, word: str) -> list[str]:
+        """Return keys one level at a time, or the values of the key before: of a task whose configuration is known."""
+        try:
+            known = self.configuration()
+        except SparkError:
+            return []
+        if known is None:
+            return []
+        before = self.before[-1] if self.before else ""
+        if before in known.selectors or before in known.fields:
+            return _key_values(before, word, known)
+        return _keys(word, known, assigning=self.name != "explain")
+
+    def configuration(self) -> Configuration | None:
+        """Return what was resolved before of the task on the line; no child is started.
+
+        Raises:
+            SparkError: There is no such task, library or algorithm.
+        """
+        from spark_rl import configurations, names
+        from spark_rl.plan import choice
+
+        name = self.given("task")
+        if not name:
+            return None
+        installation, catalog = self.installation(), self.catalog()
+        task = names.resolve(name, "train", catalog, installation.generation, catalogues.renames()).task
+        library = choice.choose_library(self.given("library"), task)[0]
+        algorithm = choice.choose_algorithm(self.given("algorithm"), task, library)[0]
+        agent = choice.choose_agent(task, library, algorithm, None)
+        return configurations.at_once(
+            configurations.Place(
+                installation=installation,
+                task=task.id,
+                agent=agent.entry_point,
+                play=False,
+                stamp="",
+                folder=settings.cache_folder(),
+            )
+        )
 
     def libraries(self) -> Iterable[str]:
         task = self.catalog().get(self.given("task") or "")
@@ -182,6 +237,9 @@ class _Line:
         return dict.fromkeys(name for name in found if name in ALGORITHMS)
 
 
+_CONFIGURED = frozenset(("train", "play", "explain"))
+"""Commands that take KEY=VALUE words."""
+
 _VALUES: Mapping[str, Callable[[_Line], Iterable[str]]] = {
     "library": _Line.libraries,
     "algorithm": _Line.algorithms,
@@ -193,6 +251,35 @@ _VALUES: Mapping[str, Callable[[_Line], Iterable[str]]] = {
     "shell": lambda _: SCRIPTS,
 }
 """What completes the value of an option, by the option's name."""
+
+
+def _keys(word: str, known: Configuration, *, assigning: bool) -> list[str]:
+    """Return what continues a key: the groups of the next level with a dot, its fields with ``=`` where one follows."""
+    end = "=" if assigning else ""
+    above = word.rpartition(".")[0]
+    parents = {key.rpartition(".")[0] for key in known.fields}
+    found = [field.key + ("." if field.key in parents else end) for field in known.children(above)]
+    selectors = () if above else (f"{selector}=" for selector in known.selectors)
+    return _starting((*found, *selectors), word)
+
+
+def _key_values(key: str, word: str, known: Configuration) -> list[str]:
+    """Return the names of presets, or what a field is limited to."""
+    if key in known.selectors:
+        done, comma, last = word.rpartition(",")
+        options = (option for preset in known.presets for option in preset.options)
+        names = dict.fromkeys(name for name, selector, _ in options if key in (selector, "presets"))
+        return [f"{done}{comma}{name}" for name in _starting(names, last)]
+    from spark_rl.override_values import literal
+
+    kind = known.fields[key].kind
+    parts = kind.inside if kind.name == "union" else (kind,)
+    # A choice such as none reads as something else without quotes, and the shell takes these off.
+    literals = [choice for part in parts for choice in part.choices if part.name == "Literal"]
+    choices = [str(choice) for choice in literals if literal(str(choice)) == choice]
+    truth = ("true", "false") if any(part.name == "bool" for part in parts) else ()
+    alternatives = (name for preset in known.presets_at(key) for name in preset.names)
+    return _starting((*choices, *truth, *alternatives), word)
 
 
 def _starting(texts: Iterable[str], word: str) -> list[str]:

@@ -41,12 +41,6 @@ _COUNTS: Mapping[str, Unit] = {
 _BY_EPOCH = ("Episode/", "scores/")
 _FROM_ZERO = frozenset(("rsl_rl", "rl_games"))
 """Libraries that record an iteration under the count at its start."""
-_LEARNING = (
-    *("Train/", "Loss/", "rewards/", "shaped_rewards/", "losses/", "Reward / ", "Loss / "),
-    *("rollout/ep_", "train/loss", "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss"),
-)
-"""Tags that are numbers as long as a run learns; means over no episode at all (``Metrics/``) may be NaN at any time."""
-
 _LEAST = 1e-6
 """Less than any distance of two recorded steps, in iterations."""
 
@@ -237,23 +231,6 @@ def newest(points: Iterable[Point], library: str) -> tuple[float | None, float |
     """Return the newest reward and the newest episode length among points, None where there is none."""
     told = {point.tag: point.value for point in points if isfinite(point.value)}
     return told.get(REWARD[library]), told.get(LENGTH[library])
-
-
-def is_broken(point: Point) -> bool:
-    """Say whether a point shows that training has failed: a reward or a loss that is no number."""
-    return not isfinite(point.value) and point.tag.startswith(_LEARNING)
-
-
-def first_nan(curves: Curves) -> Point | None:
-    """Return the earliest point that :func:`is_broken`, None when all is well."""
-    return min(_broken(curves.values()), key=lambda point: point.wall_time, default=None)
-
-
-def _broken(curves: Iterable[Curve]) -> Iterator[Point]:
-    for curve in curves:
-        columns = zip(curve.steps, curve.values, curve.wall_times, strict=True)
-        points = (Point(tag=curve.tag, step=int(step), value=value, wall_time=time) for step, value, time in columns)
-        yield from filter(is_broken, points)
 
 
 def spark(values: Sequence[float], width: int) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spark_rl.outcome import Computation, Outcome
     from spark_rl.records import Run
     from spark_rl.summaries import Summary
+    from spark_rl.tuning import Climb
 
 Document = dict[str, Any]
 
@@ -138,6 +139,7 @@ def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
         "owner": known["owner"],
         "videos": list(value.videos),
         "exported": list(value.exported),
+        "least_memory_mib": value.least_memory_mib,
         "start": dict(start),
     }
 
@@ -220,4 +222,31 @@ def comparison(value: Comparison) -> Document:
         "threshold": value.threshold,
         "threshold_reason": value.reason,
         "runs": [asdict(row) for row in value.rows],
+    }
+
+
+def tune(value: Climb) -> Document:
+    """Return a climb over env counts as ``spark-rl/tune/1``; what is not known is null."""
+    from spark_rl import tuning
+
+    line = tuning.fitted(value.rungs)
+    key = asdict(value.key)
+    return {
+        "schema": "spark-rl/tune/1",
+        **{name: key[name] for name in ("task", "library", "algorithm")},
+        "isaaclab": key["version"],
+        **{name: key[name] for name in ("host", "device")},
+        "overrides": list(value.key.overrides),
+        "default": value.default,
+        "iterations": value.iterations,
+        "reserve_mib": value.reserve_mib,
+        "budget_mib": value.rules.budget_mib,
+        "rungs": [_finite(asdict(rung)) for rung in value.rungs],
+        "mib_per_env": line.env_mib if line else None,
+        "mib_without_envs": line.base_mib if line else None,
+        "knee": tuning.knee(value.rungs),
+        "largest": tuning.largest(value.rungs),
+        "capacity": tuning.capacity(value.rungs, value.rules),
+        "ended": value.why,
+        "remembered": value.remembered,
     }

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")
+"""Where NVIDIA's driver shows that it is there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -24,10 +27,11 @@ class Reading:
 class Gauge:
     """Reads GPUs through NVML where there is a driver, and /proc/meminfo."""
 
-    def __init__(self, indices: tuple[int, ...] = (0,)) -> None:
+    def __init__(self, indices: tuple[int, ...]) -> None:
+        """Watch the GPUs with these indices, as the driver counts them; none of them: the system's memory alone."""
         self._nvml: Any = None
         self._devices: list[Any] = []
-        if any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")):
+        if indices and any(Path(path).exists() for path in DRIVER_FILES):
             self._open(indices)
 
     def _open(self, indices: tuple[int, ...]) -> None:
@@ -66,12 +70,23 @@ def oom_kills() -> int:
     return 0
 
 
+def available_mib() -> int | None:
+    """Return the memory that programs can still have before the system must swap or kill, in MiB; None if unknown."""
+    return _meminfo().get("MemAvailable")
+
+
 def _system() -> tuple[int, int]:
     """Return the used and the total memory of the system in MiB."""
-    sizes = {}
+    sizes = _meminfo()
+    total = sizes.get("MemTotal", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20)
+    return total - sizes.get("MemAvailable", total), total
+
+
+def _meminfo() -> dict[str, int]:
+    """Return the first lines of the kernel's account of memory, in MiB."""
+    sizes: dict[str, int] = {}
     with suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()[:5]:
             name, _, rest = line.partition(":")
             sizes[name] = int(rest.split()[0]) // 1024
-    total = sizes.get("MemTotal", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20)
-    return total - sizes.get("MemAvailable", total), total
+    return sizes

@@ -46,6 +46,20 @@ def _named(entry: str, gpus: tuple[Gpu, ...], position: int) -> Gpu | None:
     return None
 
 
+def used(host: Host, device: str | None, ranks: int) -> tuple[int, ...]:
+    """Return the indices, as the driver counts, of the GPUs that a run works on: one for each rank.
+
+    Args:
+        host: The machine.
+        device: What ``--device`` says, None for the default.
+        ranks: How many there are.
+    """
+    if device == "cpu":
+        return ()
+    first = int((device or "").partition(":")[2] or 0)
+    return tuple(gpu.index for gpu in visible(host)[first : first + ranks])
+
+
 def own_order(host: Host) -> bool:
     """Say whether CUDA may number unlike GPUs in another order than the driver: it puts the fastest first."""
     return len({gpu.name for gpu in host.gpus}) > 1 and host.variable("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"
@@ -95,6 +109,15 @@ def choose(host: Host) -> tuple[str, str]:
     memory = "" if free is None else f", with {gib(free)} free" + (" of shared memory" if chosen.unified else "")
     rank = "the only one that can be seen" if len(seen) == 1 else _rank(seen, chosen)
     return f"cuda:{number}", f"auto: GPU {chosen.index} ({chosen.name}){memory}: {rank}"
+
+
+def of_device(host: Host, device: str | None) -> Gpu | None:
+    """Return the GPU that a device means: ``cuda:N``, ``auto``, or None for the first; None for the CPU."""
+    seen = visible(host)
+    chosen = choose(host)[0] if device == "auto" else device or "cuda:0"
+    number = chosen.partition(":")[2] or "0"
+    index = int(number) if chosen != "cpu" and number.isdecimal() else len(seen)
+    return seen[index] if index < len(seen) else None
 
 
 def _size(host: Host, gpu: Gpu) -> int:

@@ -24,11 +24,9 @@ class Intake:
         self._alarms: list[bytes] = []
         self._rest = b""
         self._skipping = False
-        self.seen = 0
 
     def add(self, chunk: bytes) -> None:
         """Take output; of a flood the oldest part is let go, but for the places where an error begins."""
-        self.seen += len(chunk)
         self._pieces.append(chunk)
         self._size += len(chunk)
         while self._size > BUDGET_BYTES and len(self._pieces) > 1:

@@ -255,6 +255,8 @@ class Request:
     KEY=VALUE words and ``passthrough`` what followed ``--``, all in the order given. ``gpus`` is a number or ``all``,
     ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of iterations or a
     time such as ``10m``, ``run`` the id of a recorded run to play, ``preflight`` whether the machine is checked.
+    ``auto_envs`` asks for an env count that fits the machine; once ``num_envs`` is chosen so, ``num_envs_reason`` says
+    why.
     """
 
     action: Action
@@ -278,6 +280,8 @@ class Request:
     steps: int | None = None
     assets: str = "auto"
     preflight: bool = True
+    auto_envs: bool = False
+    num_envs_reason: str | None = None
     options: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     passthrough: tuple[str, ...] = ()

@@ -11,6 +11,10 @@ Library = Annotated[
 ]
 Algorithm = Annotated[str | None, typer.Option(help="PPO, MAPPO, IPPO or AMP; the last three are skrl's.")]
 NumEnvs = Annotated[int | None, typer.Option(help="Environments to simulate (per GPU).")]
+NumEnvsOrAuto = Annotated[
+    str | None,
+    typer.Option("--num-envs", metavar="N|auto", help="Environments to simulate (per GPU), or auto."),
+]
 Headless = Annotated[
     bool | None, typer.Option("--headless/--no-headless", help="No window. Train: yes. Play: where no display is.")
 ]
@@ -30,6 +34,9 @@ HostFile = Annotated[
 
 SaveEvery = Annotated[str | None, typer.Option(help="Save a checkpoint every so many iterations: 50, or 10m.")]
 MaxRestarts = Annotated[int, typer.Option(min=0, help="Restarts after a native crash or a stall.")]
+MemoryReserve = Annotated[
+    str | None, typer.Option(help="Memory that is left to the system; a run that takes more is ended: 8GiB.")
+]
 StallTimeout = Annotated[str | None, typer.Option(help="End a run without a new iteration for so long: 30m.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Let it run without this terminal.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Show what Isaac Lab prints instead of the progress.")]
@@ -37,3 +44,4 @@ Every = Annotated[float, typer.Option("--progress-every", help="Seconds between 
 Preflight = Annotated[
     bool, typer.Option("--preflight/--no-preflight", help="Check the machine before the start (the default).")
 ]
+Check = Annotated[bool, typer.Option("--check/--no-check", help="Check KEY=VALUE words against the task's config.")]

@@ -8,6 +8,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from spark_rl import tuning
 from spark_rl.curves import REWARD, Curve
 from spark_rl.errors import CheckError
 from spark_rl.figures import labels, ticks
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from spark_rl.comparison import Learned
     from spark_rl.tables import Screen
+    from spark_rl.tuning import Climb
 
 Axis = Literal["iterations", "env steps"]
 
@@ -192,7 +194,54 @@ def png(value: Plot, file: Path) -> None:
     axes.margins(x=0.01)
     if len(value.lines) > 1:
         axes.legend(frameon=False, loc="best")
+    _save(figure, file)
+
+
+def _save(figure: Any, file: Path) -> None:
     try:
         figure.savefig(file, format="png")
     except OSError as error:
         raise CheckError(f"{file} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
+
+
+def climb_png(value: Climb, file: Path) -> None:
+    """Write the throughput and the memory over the env count as a PNG file of 1500 x 900 pixels.
+
+    Raises:
+        CheckError: matplotlib is not installed, or the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator, StrMethodFormatter
+    except ImportError as error:
+        raise CheckError("--png needs matplotlib", "pip install 'spark-rl[plot]'") from error
+    rungs = [rung for rung in value.rungs if rung.throughput is not None]
+    figure = Figure(figsize=(10, 6), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([r.num_envs for r in rungs], [r.throughput for r in rungs], color=_INKS[0], marker="o", linewidth=1.8)
+    knee = tuning.knee(rungs)
+    if knee is not None:
+        axes.axvline(knee, color=_INKS[4], linestyle=":", label=f"knee: {knee}")
+        axes.legend(frameon=False, loc="best")
+    weighed = [rung for rung in rungs if rung.memory_mib is not None]
+    if weighed:
+        right = axes.twinx()
+        held = [(rung.memory_mib or 0) / 1024 for rung in weighed]
+        right.plot([r.num_envs for r in weighed], held, color=_INKS[1], marker="s", linewidth=1.2, alpha=0.7)
+        right.set_ylabel("memory (GiB)", color=_INKS[1])
+        right.set_ylim(0, 1.2 * max(held) or 1)
+        right.spines[["top"]].set_visible(False)
+    key = value.key
+    axes.set_title(f"{key.task}, {key.library} on {key.device}", loc="left", fontsize=13, fontweight="bold", pad=12)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator([rung.num_envs for rung in rungs]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.set_xlabel("environments")
+    axes.set_ylabel("env steps per second", color=_INKS[0])
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+    axes.spines[["top"]].set_visible(False)
+    axes.grid(color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    _save(figure, file)

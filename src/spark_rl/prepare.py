@@ -21,17 +21,27 @@ from spark_rl import (
     registry,
     settings,
     supplies,
+    times,
+    tuning,
+    tunings,
 )
-from spark_rl.errors import RequestError
-from spark_rl.plan import Context, Facts, Target, plan, resolve
-from spark_rl.plan.policy import REMOTE, choose, run_folder, wanted
+from spark_rl.errors import CheckError, RequestError
+from spark_rl.model import Finding
+from spark_rl.plan import Context, Facts, Knowledge, Target, plan, resolve, surroundings
+from spark_rl.plan.policy import REMOTE, choose, experiment, run_folder, wanted
+from spark_rl.plan.quantities import batch_rule
+from spark_rl.words import is_override
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spark_rl.catalog import Catalog
+    from spark_rl.configuration import Configuration
     from spark_rl.curves import Curve
     from spark_rl.description import Description
+    from spark_rl.explanation import Explanation
     from spark_rl.external import Project
-    from spark_rl.model import CheckpointFile, Finding, Installation, Plan, Request
+    from spark_rl.model import CheckpointFile, Installation, Level, Plan, Request
     from spark_rl.records import Run
 
 DRIVER = str(Path(__file__).parent / "drivers" / "play.py")
@@ -82,7 +92,7 @@ def _run_folder(cwd: Path, installation: Installation) -> Path:
 
 
 def remember(facts: Facts) -> None:
-    """Keep what a scan found for the next command; called once a request has turned out right."""
+    """Keep what a scan found for the next command; called once the names of a request have turned out right."""
     catalogues.remember(facts.catalog, facts.installation, settings.cache_folder())
 
 
@@ -104,10 +114,27 @@ def _installation_there(place: Place, listed: tuple[Installation, ...]) -> tuple
     return _installation(place)
 
 
-def decide(request: Request, facts: Facts) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checking:
+    """How far overrides are checked: whether at all, and whether the machine planned for is this one.
+
+    ``tell`` takes a line for the person who waits.
+    """
+
+    wanted: bool = True
+    here: bool = True
+    tell: Callable[[str], None] = lambda _line: None
+
+
+NO_CHECKING = Checking(wanted=False)
+
+
+def decide(request: Request, facts: Facts, checking: Checking = NO_CHECKING) -> Plan:
     """Return the plan of a request, and what is wrong with the machine for it, unless the request wants no pre-flight.
 
     Reads the run folders where a checkpoint is wanted.
+
+    Where there are overrides, the task's configuration is looked at as well: Isaac Lab's own, once, by a child.
 
     Raises:
         RequestError: The request is wrong for this installation and machine.
@@ -115,7 +142,10 @@ def decide(request: Request, facts: Facts) -> Plan:
     asked, target = resolve(request, facts)
     if asked.save_every is not None:
         facts = replace(facts, pace=_pace(target))
-    decided = plan(asked, facts, target, _checkpoints(asked, facts, target))
+    files = _checkpoints(asked, facts, target)
+    decided = plan(asked, facts, target, files)
+    if checking.wanted and asked.overrides:
+        decided = plan(asked, facts, target, files, _knowledge(asked, facts, target, checking))
     if not asked.preflight:
         return decided
     found = (*decided.findings, *checks.for_plan(decided, asked, facts.host), *_absent_assets(decided, facts))
@@ -140,6 +170,35 @@ def _absent_assets(decided: Plan, facts: Facts) -> tuple[Finding, ...]:
     return checks.absent_assets(needs.task, folder, absent, tuple(other for other in others if other))
 
 
+def sized(request: Request, facts: Facts, *, here: bool) -> Request:
+    """Return the request with the env count that ``auto`` means: what was measured here, else the task's own.
+
+    Args:
+        request: The request; one that names a number, or none, is left as it is.
+        facts: The facts of the machine.
+        here: Whether they are of this machine.
+
+    Raises:
+        RequestError: The request is wrong for this installation.
+    """
+    if not request.auto_envs:
+        return request
+    target = resolve(request, facts)[1]
+    found = None
+    if here:
+        key = tuning.key(request, facts, target, registry.owner_now().host)
+        found = tunings.load(registry.folder(), key)
+    if found is not None:
+        horizon, minibatch = batch_rule(target)
+        count = tuning.Rules(first=1, horizon=horizon, minibatch=minibatch).aligned(found.knee)
+        why = f"auto: {count}, the knee that `spark-rl tune` found here on {times.iso(found.at)[:10]}"
+        return replace(request, auto_envs=False, num_envs=count, num_envs_reason=why)
+    usual = target.task.task.num_envs
+    hint = "spark-rl tune measures this machine" if here else "what was measured there is known there alone"
+    why = f"auto: {usual or 'not known'}, the task's default ({hint})"
+    return replace(request, auto_envs=False, num_envs=usual, num_envs_reason=why)
+
+
 def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:
     """Return the task id, library, algorithm and working directory that a request means.
 
@@ -155,6 +214,97 @@ def _pace(target: Target) -> float | None:
     """Return the seconds an iteration of this task and library took last time, None where no record tells."""
     same = registry.of_task(target.task.task.id, target.library)
     return next((run.progress.iteration_seconds for run in same if run.progress.iteration_seconds), None)
+
+
+def _knowledge(request: Request, facts: Facts, target: Target, checking: Checking) -> Knowledge:
+    """Return the task's configuration, or why the overrides cannot be checked."""
+    if not checking.here:
+        return _unchecked("the plan is for another machine", "note", None)
+    if facts.installation.generation < 3:
+        found = _left_by_runs(request, facts, target)
+        why = "Isaac Lab 2 tells its configuration only in a run, and no run of this task is here yet"
+        return Knowledge(configuration=found) if found else _unchecked(why, "note", None)
+    try:
+        return Knowledge(configuration=_resolved(request, facts, target, checking))
+    except CheckError as error:
+        found = _left_by_runs(request, facts, target)
+        why = f"Isaac Lab could not resolve {target.task.task.id}: {error.message}"
+        return Knowledge(configuration=found) if found else _unchecked(why, "warning", "spark-rl doctor")
+
+
+def _unchecked(why: str, level: Level, hint: str | None) -> Knowledge:
+    message = f"the overrides were not checked: {why}"
+    return Knowledge(lacking=Finding(code="overrides-unchecked", level=level, message=message, hint=hint))
+
+
+def _resolved(request: Request, facts: Facts, target: Target, checking: Checking) -> Configuration:
+    """Return Isaac Lab's own configuration of the task: remembered, or asked of its Python.
+
+    Raises:
+        CheckError: It cannot tell.
+    """
+    from spark_rl import configurations
+
+    task = target.task.task.id
+    place = configurations.Place(
+        installation=facts.installation,
+        task=task,
+        agent=target.agent.entry_point,
+        play=request.action == "play" and "--train_env_cfg" not in target.given,
+        stamp=f"{target.task.task.env_cfg} {target.agent.target}",
+        folder=settings.cache_folder(),
+    )
+    words = (*target.overrides, *(word for word in request.passthrough if is_override(word)))
+    known = configurations.recall(place, words)
+    if known is not None:
+        return known
+    checking.tell(f"resolving the configuration of {task}, once: about {configurations.SECONDS} s")
+    around = surroundings(request, facts, target)
+    if ("PYTHONEXE", facts.wrapper) in around.env:
+        preload.write_wrapper(Path(facts.wrapper))
+    environ = {name: value for name, value in os.environ.items() if name not in around.env_unset} | dict(around.env)
+    found = configurations.resolve(place, words, python=around.python, environ=environ, cwd=Path(around.cwd))
+    remember(facts)
+    return found
+
+
+def _left_by_runs(request: Request, facts: Facts, target: Target) -> Configuration | None:
+    """Return what the newest run of the task wrote down; of 2.x's runs only the experiment tells whose they are."""
+    from spark_rl import configurations
+
+    context, old = Context(request=request, facts=facts, target=target), facts.installation.generation < 3
+    folder, task = experiment(context), target.task.task
+    twins = (task.id, task.play_id, task.train_id)
+    owners = (
+        other.id
+        for other in facts.catalog.tasks
+        for agent in other.agents
+        if agent.library == target.library and agent.experiment == folder
+    )
+    if folder is None or (old and any(owner not in twins for owner in owners)):
+        return None
+    if not old and any("." not in word.partition("=")[0] for word in target.overrides):
+        return None  # presets change the keys, and a run does not tell which it had
+    root = Path(run_folder(context))
+    return configurations.left_by_runs(root, target.library, folder, task=task.id, manifested=not old)
+
+
+def explain(request: Request, facts: Facts, prefix: str, tell: Callable[[str], None]) -> Explanation:
+    """Return what a task's configuration holds, below a key or for a word to search.
+
+    Raises:
+        RequestError: No key is like it, or the request is wrong for this installation.
+        CheckError: The configuration is not known.
+    """
+    from spark_rl import explanation, overrides
+
+    request, target = resolve(request, facts)
+    known = _knowledge(request, facts, target, Checking(tell=tell))
+    if known.configuration is None:
+        why = known.lacking.message.partition(": ")[2] if known.lacking else "nobody looked"
+        raise CheckError(f"the configuration of {target.task.task.id} is not known: {why}", "see spark-rl doctor")
+    overrides.check(target.overrides, known.configuration)
+    return explanation.explain(known.configuration, prefix, library=target.library, version=facts.installation.version)
 
 
 def _checkpoints(request: Request, facts: Facts, target: Target) -> tuple[CheckpointFile, ...]:

@@ -95,14 +95,15 @@ class Owner:
 class Run:
     """The state of one run, small enough to be rewritten every few seconds and to list thousands of.
 
-    ``id`` is a number as text. ``updated_at`` is a heartbeat. ``num_envs`` counts the environments of one of
-    ``world_size`` ranks. ``weights_only`` says that an attempt went on without
-    the count and schedules of the one before (skrl). ``message``, ``failure`` and ``hint`` are the judgement of the
+    ``id`` is a number as text; ``tune`` is a training that only measured. ``updated_at`` is a heartbeat.
+    ``num_envs`` counts the environments of one of ``world_size`` ranks. ``weights_only`` says that an attempt went on
+    without the count and schedules of the one before (skrl). ``least_memory_mib`` is the least that was left of the
+    system's memory while it was under the reserve. ``message``, ``failure`` and ``hint`` are the judgement of the
     last attempt.
     """
 
     id: str
-    action: Literal["train", "play"]
+    action: Literal["train", "play", "tune"]
     task: str
     library: str
     algorithm: str
@@ -128,6 +129,7 @@ class Run:
     exported: tuple[str, ...] = ()
     mean_return: float | None = None
     mean_length: float | None = None
+    least_memory_mib: int | None = None
 
     @property
     def over(self) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spark_rl.comparison import Comparison, Learned
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
+    from spark_rl.explanation import Explanation
     from spark_rl.launch.watching import View
     from spark_rl.model import Finding, Plan, Settings
     from spark_rl.outcome import Outcome
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
     from spark_rl.supplies import Status
+    from spark_rl.tuning import Climb
 
 _COLOURS = {
     "error": "31;1",
@@ -129,7 +131,7 @@ def starting(value: Plan) -> None:
     talk(f"{value.action}: {value.task.task.id} with {value.library} ({value.algorithm}) on {lab}")
     if value.task.note:
         talk(f"note: {value.task.note}")
-    for name in ("library", "algorithm", "device", "window", "headless", "checkpoint"):
+    for name in ("library", "algorithm", "num_envs", "device", "window", "headless", "checkpoint"):
         if name in reasons and reasons[name] != "asked for":
             talk(f"  {name}: {reasons[name]}")
     talk(f"  {shell(value)}")
@@ -269,6 +271,20 @@ def comparison(value: Comparison, learned: Sequence[Learned], *, png: Path | Non
         curves(learned, None, png=png, as_json=False)
 
 
+def climb(value: Climb, *, png: Path | None, as_json: bool) -> None:
+    """Print what a climb over env counts came to, and write its curve as a picture where one is wanted."""
+    from spark_rl import plots, tables, tune_tables
+
+    if png is not None:
+        plots.climb_png(value, png)
+    if as_json:
+        document(documents.tune(value))
+        return
+    out(tune_tables.climb(value, tables.screen(), ascii_only=plots.is_plain()))
+    if png is not None:
+        talk(f"note: written to {png}")
+
+
 def confirmed(question: str) -> bool:
     """Ask a question that only a person can answer with yes."""
     if not sys.stdin.isatty():
@@ -376,6 +392,13 @@ def description(value: Description) -> None:
     from spark_rl import tables
 
     out(tables.page(value, tables.screen()))
+
+
+def explanation(value: Explanation) -> None:
+    """Print keys with types and defaults, as a tree."""
+    from spark_rl import tables, trees
+
+    out(trees.page(value, tables.screen()))
 
 
 def _line(finding: Finding) -> str:

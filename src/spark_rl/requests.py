@@ -49,6 +49,7 @@ def build(
     options, overrides = words.split_overrides(rest, own)
     values = _defaults(settings) | (load_recipe(recipe) if recipe else {}) | _given(flags)
     overrides = (*values.pop("overrides", ()), *overrides)
+    values |= _env_count(values.get("num_envs"))
     values["gpus"] = _RANKS.get(values.get("gpus"), values.get("gpus"))
     values["assets"] = _assets(str(values.get("assets") or "auto"), cwd)
     if not values.get("task"):
@@ -58,8 +59,44 @@ def build(
     )
 
 
+def explaining(
+    given: Sequence[str], *, task: str | None, library: str | None, algorithm: str | None, cwd: Path
+) -> tuple[Request, str]:
+    """Return the request whose configuration is to be explained, and the key or text that was asked for.
+
+    Raises:
+        RequestError: No task is named, or more than one key.
+    """
+    prefixes = [word for word in given if not words.is_override(word)]
+    if len(prefixes) > 1:
+        raise RequestError(f"one key at a time, not {' and '.join(prefixes)}", "name a prefix that both have")
+    if not task:
+        raise RequestError("no task was named", "add --task NAME; see the names with: spark-rl list-envs")
+    selecting = tuple(word for word in given if words.is_override(word))
+    request = Request(
+        action="train", task=task, cwd=str(cwd), library=library, algorithm=algorithm, overrides=selecting
+    )
+    return request, "".join(prefixes)
+
+
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value is not None}
+
+
+def _env_count(given: str | int | None) -> dict[str, Any]:
+    """Return the request's words for a number of environments or ``auto``.
+
+    Raises:
+        RequestError: It is neither.
+    """
+    if given == "auto":
+        return {"num_envs": None, "auto_envs": True}
+    try:
+        return {"num_envs": None if given is None else int(given)}
+    except ValueError as error:
+        raise RequestError(
+            f"--num-envs must be a whole number or auto, not {given!r}", "see spark-rl train --help"
+        ) from error
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:

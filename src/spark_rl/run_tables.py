@@ -185,6 +185,7 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         ("took", duration((run.ended_at or run.updated_at) - run.started_at)),
         ("phases", ", ".join(f"{name} {duration(seconds)}" for name, seconds in progress.phases)),
         ("environments", str(run.num_envs) if run.num_envs else None),
+        ("memory", f"{run.least_memory_mib} MiB were left, less than the reserve" if run.least_memory_mib else None),
         ("host", _host(run, start)),
         ("cwd", run.cwd),
         ("run folder", run.log_dir or progress.log_dir),

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spark_rl import codec, output, registry, times
+from spark_rl import codec, output, redact, registry, times
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
 from spark_rl.selection import Selection, states
@@ -38,7 +38,7 @@ def select(
     Raises:
         RequestError: A filter makes no sense.
     """
-    actions: tuple[Literal["train", "play", "all"], ...] = ("train", "play", "all")
+    actions: tuple[Literal["train", "play", "tune", "all"], ...] = ("train", "play", "tune", "all")
     if action not in actions:
         raise RequestError(f"there is no action {action}", did_you_mean(action, actions, "actions"))
     wanted = Selection(
@@ -103,7 +103,8 @@ def resumable(name: str) -> Run:
     """
     run = get(name)
     if run.action != "train":
-        raise RequestError(f"run {run.id} is a play, and nothing of it can be resumed", "play again: spark-rl play")
+        again = "play again: spark-rl play" if run.action == "play" else "train: spark-rl train"
+        raise RequestError(f"run {run.id} is a {run.action}, and nothing of it can be resumed", again)
     if not run.over:
         raise CheckError(f"run {run.id} goes on", f"watch it with: spark-rl runs attach {run.id}")
     return run
@@ -118,11 +119,29 @@ def request_of(run: Run) -> tuple[Request, str]:
     start = registry.load_start(run.id)
     try:
         request = codec.read(Request, start["request"])
-        return request, str(start["plan"]["isaaclab"]["path"])
+        isaaclab = str(start["plan"]["isaaclab"]["path"])
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
             f"the record of run {run.id} does not say how it was started", f"look into {registry.path(run.id)}"
         ) from error
+    return request, isaaclab
+
+
+def complete(request: Request, run: Run) -> Request:
+    """Return a recorded request, if nothing of it was hidden.
+
+    Raises:
+        RequestError: It was given a secret, which no record holds.
+    """
+    words = (*request.options, *request.overrides, *request.passthrough)
+    hidden = [word for word in words if redact.HIDDEN in word]
+    if hidden:
+        again = f"{hidden[0].partition('=')[0]}=..."
+        raise RequestError(
+            f"run {run.id} was started with a secret, which its record does not hold: {' '.join(hidden)}",
+            f"give it again: spark-rl train --task {run.task} --library {run.library} --resume {again}",
+        )
+    return request
 
 
 def path(name: str, wanted: str) -> str:
@@ -183,14 +202,22 @@ def log(name: str, *, follow: bool, tail: int | None) -> Iterator[bytes]:
 
 
 def merged(run: Run, given: Request) -> Request:
-    """Return the request that a run was started with, changed by what is given now."""
+    """Return the request that a run was started with, changed by what is given now.
+
+    Raises:
+        RequestError: A secret that it was given is not given again.
+    """
     old, _ = request_of(run)
     new = {field.name: getattr(given, field.name) for field in fields(Request)}
     changes = {name: value for name, value in new.items() if value not in (None, False, ()) and name not in _KEPT}
-    return replace(old, **changes, resume=False)
+    if "num_envs" in changes:
+        changes["num_envs_reason"] = given.num_envs_reason
+    keys = {word.partition("=")[0].lstrip("+~") for word in given.overrides}
+    kept = tuple(word for word in old.overrides if word.partition("=")[0].lstrip("+~") not in keys)
+    return complete(replace(old, **changes, overrides=(*kept, *given.overrides), resume=False), run)
 
 
-_KEPT = frozenset(("action", "task", "cwd", "resume", "checkpoint", "assets"))
+_KEPT = frozenset(("action", "task", "cwd", "resume", "checkpoint", "assets", "overrides"))
 """What a resumed run keeps of its first request."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spark_rl.errors import RequestError
-from spark_rl.options import Detach, DryRun, Every, Json, MaxRestarts, Raw, StallTimeout
+from spark_rl.options import Detach, DryRun, Every, Json, MaxRestarts, MemoryReserve, Raw, StallTimeout
 
 app = typer.Typer(
     name="runs",
@@ -25,7 +25,7 @@ def list_runs(
     task: Annotated[str | None, typer.Option("--task", help="Only runs of tasks with this in their name.")] = None,
     library: Annotated[str | None, typer.Option("--library", "--rl-library", help="Only runs of this library.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in these states: running, or failed,lost.")] = None,
-    action: Annotated[str, typer.Option(help="train, play or all.")] = "train",
+    action: Annotated[str, typer.Option(help="train, play, tune or all.")] = "train",
     since: Annotated[str | None, typer.Option(help="Only runs started since: 3h, 2d.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only so many; a table has 50.")] = None,
     as_json: Json = False,
@@ -113,6 +113,7 @@ def resume(
     max_iterations: Annotated[int | None, typer.Option(min=1, help="Iterations the whole run is to have.")] = None,
     max_restarts: MaxRestarts = 0,
     stall_timeout: StallTimeout = None,
+    memory_reserve: MemoryReserve = None,
     detach: Detach = False,
     raw: Raw = False,
     progress_every: Every = 30.0,
@@ -128,7 +129,8 @@ def resume(
     found = runs.resumable(run)
     request, isaaclab = runs.request_of(found)
     facts = prepare.gather(prepare.Place(cwd=Path(request.cwd), isaaclab=isaaclab))
-    acting.carry_out(replace(request, max_iterations=max_iterations, resume=False), facts, found, given)
+    request = replace(runs.complete(request, found), max_iterations=max_iterations, resume=False)
+    acting.carry_out(request, facts, found, given)
 
 
 @app.command()

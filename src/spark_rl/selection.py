@@ -39,7 +39,7 @@ class Selection:
     states: tuple[RunState, ...] = ()
     task: str | None = None
     library: str | None = None
-    action: Literal["train", "play", "all"] = "train"
+    action: Literal["train", "play", "tune", "all"] = "train"
     since: float | None = None
     limit: int | None = None
 

@@ -31,7 +31,8 @@ REQUESTS = (signal.SIGINT, signal.SIGTERM)
 """Signals to spark-rl that ask for a stop; a lost terminal (HUP) does not."""
 
 SHORT_GRACE_S = 5.0
-"""The same after the first rung when nobody is at the keyboard: Docker and its like kill after 10 s."""
+"""The same after the first rung when nobody is at the keyboard (Docker and its like kill after 10 s), and after each
+when memory runs out."""
 
 TICK_S = 1.0
 """Time between two looks at the run; the child's end and every signal cut it short."""
@@ -110,7 +111,7 @@ class _Stop:
         if not left or not (self.pending or (self.sent and now >= self.deadline)):
             return None
         self.pending = max(0, self.pending - 1)
-        hurry = not self.sent and self.received == signal.SIGTERM
+        hurry = self.ending == "memory" or (not self.sent and self.received == signal.SIGTERM)
         self.deadline = now + (min(self.grace_s, SHORT_GRACE_S) if hurry else self.grace_s)
         self.sent.append(left[0])
         return left[0]

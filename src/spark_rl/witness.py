@@ -100,14 +100,6 @@ class Witness:
             self._keep(line)
 
 
-def excerpt(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return what a :class:`Witness` keeps of ``lines``."""
-    witness = Witness()
-    for line in lines:
-        witness.feed(line)
-    return witness.lines()
-
-
 def plain(line: str) -> str:
     """Return a line without colours and without what torchrun, torch and Kit put before a rank's or Python's own."""
     return _PREFIX.sub("", _COLOUR.sub("", line)).rstrip()

@@ -65,7 +65,7 @@ class Driver(SimpleNamespace):
         total = self.memory[handle]
         if total is None:
             raise NVMLError("not supported")
-        return SimpleNamespace(total=total, free=total // 2)
+        return SimpleNamespace(total=total, free=total // 2, used=total - total // 2)
 
     def nvmlSystemGetCudaDriverVersion_v2(self) -> int:  # noqa: N802
         return 13000

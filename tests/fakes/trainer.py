@@ -10,6 +10,7 @@ obeys ``--max_iterations``, ``--num_envs`` and a save interval among the overrid
 ``silent``        train and say nothing; ``stubborn`` ignore INT and TERM
 ``video``, ``empty-video``  leave a video too; ``past`` dates the checkpoints back to 1970
 ``flood=BYTES``, ``longline=BYTES``, ``latin1``  print so much, so long a line, bytes that are not UTF-8, then train
+``env-pace=SECONDS``  sleeps so long for each environment before an iteration; ``oom-above=N`` fails with more of them
 ``hang-at-end``   say that all is done and never end
 
 At an iteration of the library's own count, when it is told and saved (0: before the first):
@@ -35,7 +36,8 @@ In place of training:
 ``zombie``     leave a member in the group that ended, and that nobody waits for
 ``slow-close`` note the signal, close for a while in a shell's child, and end with 0
 
-Started through spark-rl's play driver it reports steps: all that were asked for, or ``steps=N``.
+Started through spark-rl's play driver it reports steps: all that were asked for, or ``steps=N``; with ``export=FOLDER``
+it leaves policy files there.
 """
 
 from __future__ import annotations
@@ -222,8 +224,10 @@ def noise(words: list[str]) -> None:
 
 
 def loop(training: Voice, words: list[str]) -> None:
-    pace = float(value(words, "pace") or 0)
+    pace = float(value(words, "pace") or 0) + float(value(words, "env-pace") or 0) * training.num_envs
     training.begin()
+    if training.num_envs > int(value(words, "oom-above") or training.num_envs):
+        fill_memory(training)
     misbehave(training, words, training.first)
     for done in range(training.first + 1, training.last + 1):
         time.sleep(pace)
@@ -314,6 +318,9 @@ def play(argv: list[str], words: list[str]) -> None:
     steps = next((int(word.partition("=")[2]) for word in words if word.startswith("steps=")), asked)
     result = {"steps": steps, "num_envs": 4, "episodes": 2, "mean_return": 4.5, "mean_length": 290.0}
     document = result | {"mean_reward_per_step": 0.015, "checkpoint": option(argv, "--checkpoint")}
+    for folder in (word.partition("=")[2] for word in words if word.startswith("export=")):
+        for name in ("policy.pt", "policy.onnx"):
+            Path(folder, name).write_text("policy", encoding="utf-8")
     if steps:
         Path(os.environ["SPARK_RL_RESULT"]).write_text(json.dumps(document), encoding="utf-8")
 

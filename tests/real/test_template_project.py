@@ -98,3 +98,25 @@ def test_it_trains(project: Path, tmp_path: Path) -> None:
     env = dict(os.environ) | dict(decided.env) | dict(launch.env)
     done = subprocess.run(decided.argv, cwd=tmp_path, env=env, timeout=300, capture_output=True, text=True)
     assert list(tmp_path.rglob("model_1.pt")), done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_its_overrides_are_checked_and_a_new_field_is_known_at_once(project: Path, tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "SPARK_RL_ISAACLAB": sys.prefix}
+
+    def said(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "spark_rl", *words, "--task", IDS[1]]
+        done = subprocess.run(command, cwd=project, env=env, timeout=300, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = said("train", "env.gripper_force=3.5", "--dry-run")
+    assert (code, "there is no env.gripper_force" in text) == (2, True)
+    (config,) = project.rglob("balance_direct/**/env_cfg.py")
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before.replace("    decimation = 2\n", "    decimation = 2\n    gripper_force = 1.0\n"))
+    try:
+        code, text = said("train", "env.gripper_force=3.5", "--dry-run")
+        assert (code, "resolving" in text) == (0, True)
+        code, text = said("explain", "env.gripper_force")
+        assert (code, "default   1.0" in text, "resolving" in text) == (0, True, False)
+    finally:
+        config.write_text(before, encoding="utf-8")

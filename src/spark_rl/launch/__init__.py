@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spark_rl import registry, supervisor, times
+from spark_rl import memory, registry, supervisor, times
 from spark_rl.launch import continuing, recording
 from spark_rl.launch.attempts import attempt
 from spark_rl.launch.settling import refuse, settle, stamp
@@ -41,6 +41,7 @@ class Start:
 
     ``continues`` is the run that another attempt is for, None for a new one; ``total`` are the iterations that the
     whole run is to have, and ``done`` those after which the ``checkpoint`` goes on; ``request`` is for all of it.
+    ``measures`` says that it is no training for its own sake.
     """
 
     plan: Plan
@@ -53,16 +54,18 @@ class Start:
     total: int | None = None
     done: int = 0
     checkpoint: str | None = None
+    measures: bool = False
 
 
-def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool) -> Start:
+def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, reserve: str | None = None) -> Start:
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` is no time.
+        RequestError: ``stall`` is no time, or ``reserve`` no amount of memory.
     """
     seconds = times.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
-    return replace(what, limits=Limits(stall=seconds), max_restarts=max_restarts, detach=detach)
+    limits = Limits(stall=seconds, reserve_mib=memory.reserve(what.facts.host, reserve))
+    return replace(what, limits=limits, max_restarts=max_restarts, detach=detach)
 
 
 def start(

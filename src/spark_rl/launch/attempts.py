@@ -6,10 +6,11 @@ import json
 import os
 import time
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import counting, judging, logs, preload, registry, supervisor
+from spark_rl import checkpoint_files, counting, gpus, judging, logs, preload, registry, supervisor
 from spark_rl.errors import CheckError
 from spark_rl.evidence import Evidence
 from spark_rl.launch import continuing, recording, settling
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from spark_rl.launch import Start
     from spark_rl.launch.watching import View
     from spark_rl.logs import Traces
+    from spark_rl.model import Plan
     from spark_rl.records import Run
     from spark_rl.supervisor import Exit
 
 RESULT_VARIABLE = "SPARK_RL_RESULT"
 RESULT = "play.json"
+_LOWER = "lower the learning rate, and look at rewards and observations"
 _PUBLISHED = frozenset(("pretrained", "--use_pretrained_checkpoint"))
 
 
@@ -58,7 +61,8 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     decided = settling.talkative(decided, scale.batch)
     what = replace(what, plan=decided)
     run = _with_attempt(run, what)
-    watcher = Attending(run, decided, scale, view=view, limits=what.limits)
+    devices = gpus.used(what.facts.host, _device(decided), scale.world_size)
+    watcher = Attending(run, decided, scale, view=view, limits=what.limits, devices=devices)
     before = logs.traces(decided, video=what.request.video)
     result = registry.path(run.id) / RESULT
     result.unlink(missing_ok=True)
@@ -68,6 +72,11 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     new = logs.traces(decided, video=what.request.video).since(before)
     verdict = _helpful(judging.judge(_evidence(what, watcher, ended, played, new)), watcher.run)
     return Ended(run=_judged(watcher.run, ended, verdict), exit=ended, verdict=verdict, traces=new, played=played)
+
+
+def _device(decided: Plan) -> str | None:
+    """Return what the plan's ``--device`` says."""
+    return next((after for word, after in pairwise(decided.argv) if word == "--device"), None)
 
 
 def _scale(what: Start) -> counting.Scale:
@@ -158,7 +167,13 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
 
 
 def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
-    """Return a judgement with what the run itself can add: where to read on, the last checkpoint without NaN."""
+    """Return a judgement with what the run itself can add: where to read on, the last checkpoint without NaN.
+
+    A trainer may go on to its end with weights that are no numbers any more: that is no success.
+    """
+    newest = run.progress.checkpoint if verdict.state == "succeeded" and run.action == "train" else None
+    if newest is not None and checkpoint_files.is_finite(newest) is False:
+        verdict = judging.Verdict(state="failed", failure="nan", message=f"{newest} holds NaN or infinity", hint=_LOWER)
     if verdict.state == "interrupted" and run.action == "train":
         return replace(verdict, hint=f"go on with: spark-rl runs resume {run.id}")
     if verdict.state != "failed":

@@ -100,8 +100,9 @@ def planned(request: Request, facts: Facts, at: Continuation, run: Run) -> Plan:
     """Return the plan of a request that goes on with a run, with what cannot be carried over said plainly."""
     request, target = resolve(request, facts)
     decided = plan(request, facts, target, (at.checkpoint,) if at.checkpoint else ())
+    counted = tuple(replace(one, hint=None) if one.code == "skrl-resume" else one for one in decided.findings)
     checked = checks.for_plan(decided, request, facts.host) if request.preflight else ()
-    return replace(decided, findings=checks.ordered((*decided.findings, *checked, *_losses(at, run))))
+    return replace(decided, findings=checks.ordered((*counted, *checked, *_losses(at, run))))
 
 
 def _losses(at: Continuation, run: Run) -> tuple[Finding, ...]:

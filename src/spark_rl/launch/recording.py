@@ -35,7 +35,7 @@ def begun(what: Start) -> Run:
 
     draft = Run(
         id="",
-        action=decided.action,
+        action="tune" if what.measures else decided.action,
         task=decided.task.task.id,
         library=decided.library,
         algorithm=decided.algorithm,

@@ -22,6 +22,7 @@ from spark_rl import (
     supervisor,
 )
 from spark_rl.intake import Intake
+from spark_rl.memory import Guard
 from spark_rl.transcripts import Transcript
 from spark_rl.witness import Witness
 
@@ -64,12 +65,14 @@ class Limits:
     """When a run is ended from outside; seconds.
 
     ``stall`` is the longest time without a new iteration (None: no limit), ``hang`` the time to leave after the end,
-    ``grace`` the time between two rungs of the stop ladder.
+    ``grace`` the time between two rungs of the stop ladder. ``reserve_mib`` is the memory that the system must keep
+    (None: nobody watches it).
     """
 
     stall: float | None = None
     hang: float = HANG_S
     grace: float = supervisor.GRACE_S
+    reserve_mib: int | None = None
 
 
 class Attending(supervisor.Watcher):
@@ -83,6 +86,7 @@ class Attending(supervisor.Watcher):
         *,
         view: View,
         limits: Limits,
+        devices: tuple[int, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run = run
@@ -100,7 +104,7 @@ class Attending(supervisor.Watcher):
         self._printed = logs.Printed()
         self._folder: Path | None = None
         self._tail: events.Tail | None = None
-        self._gauge = gauges.Gauge()
+        self._gauge = gauges.Gauge(devices)
         self._oom_kills = gauges.oom_kills()
         self._transcript = Transcript(registry.output(run.id))
         self._began = self._moved = self._phase_began = clock()
@@ -108,6 +112,7 @@ class Attending(supervisor.Watcher):
         self._paced: tuple[float, int] | None = None
         self._looked = self._saved = float("-inf")
         self._mistaken = False
+        self._guard = Guard(reserve_mib=limits.reserve_mib or 0)
 
     # --- what the supervisor tells
 
@@ -134,7 +139,8 @@ class Attending(supervisor.Watcher):
         if now - self._saved >= SAVE_S:
             self._save()
         self._safely(self.view.update, self.run, now - self._began)
-        return self._overdue(now)
+        self._safely(self._weigh)
+        return "memory" if self._guard.ends else self._overdue(now)
 
     def signalled(self, name: str) -> None:
         """Tell that the run is being stopped."""
@@ -293,6 +299,20 @@ class Attending(supervisor.Watcher):
             return "hang" if now - self._ended_at >= self.limits.hang else None
         limit = self.limits.stall
         return "stall" if limit is not None and now - self._moved >= limit else None
+
+    def _weigh(self) -> None:
+        """Read what memory is left; tell and record it where it is less than the system must keep."""
+        available = gauges.available_mib()
+        if self.limits.reserve_mib is None or available is None:
+            return
+        warned, least = self._guard.least_mib is not None, self._guard.least_mib
+        self._guard = self._guard.read(available)
+        if self._guard.least_mib != least:
+            self._change(least_memory_mib=self._guard.least_mib)
+        if self._guard.low and not warned:
+            self._save()
+            left = f"{available} MiB of memory are left, less than the reserve of {self.limits.reserve_mib} MiB"
+            self.view.say(f"warning: {left}: the run is ended if that lasts (--memory-reserve)")
 
     @property
     def oom_killed(self) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spark_rl import names, profiles
 from spark_rl.errors import RequestError
 from spark_rl.model import Plan
-from spark_rl.plan import choice, policy, quantities, simulator, view
-from spark_rl.plan.parts import Context, Facts, Part, Target, join
+from spark_rl.plan import choice, policy, quantities, settled, simulator, view
+from spark_rl.plan.parts import UNASKED, Context, Facts, Knowledge, Part, Target, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     _Options = tuple[tuple[Option, str | None], ...]
 
-__all__ = ["Context", "Facts", "Target", "plan", "resolve"]
+__all__ = ["Context", "Facts", "Knowledge", "Surroundings", "Target", "plan", "resolve", "surroundings"]
 
 RULES: tuple[Callable[[Context], Part], ...] = (
     simulator.physics,
@@ -40,6 +40,8 @@ RULES: tuple[Callable[[Context], Part], ...] = (
     simulator.environments,
     simulator.blanks,
     simulator.project,
+    settled.flags,
+    settled.overrides,
 )
 """Every rule, in the order in which its words appear on the command line."""
 
@@ -84,13 +86,19 @@ def resolve(request: Request, facts: Facts) -> tuple[Request, Target]:
     )
 
 
-def plan(request: Request, facts: Facts, target: Target, checkpoints: Iterable[CheckpointFile] = ()) -> Plan:
+def plan(
+    request: Request,
+    facts: Facts,
+    target: Target,
+    checkpoints: Iterable[CheckpointFile] = (),
+    knowledge: Knowledge = UNASKED,
+) -> Plan:
     """Return the exact command, environment and folder for a resolved request.
 
     Raises:
         RequestError: A rule of the version, the library or the machine forbids it.
     """
-    context = Context(request=request, facts=facts, target=target, checkpoints=tuple(checkpoints))
+    context = Context(request=request, facts=facts, target=target, checkpoints=tuple(checkpoints), knowledge=knowledge)
     part = join(rule(context) for rule in RULES)
     words = (
         *("--task", names.spelled(target.task)),
@@ -113,6 +121,29 @@ def plan(request: Request, facts: Facts, target: Target, checkpoints: Iterable[C
         env_unset=part.unset,
         reasons=target.reasons + part.reasons,
         findings=_ordered((*target.findings, *part.findings)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a child of the installation needs that starts no simulation: its Python, environment and folder."""
+
+    python: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    env_unset: tuple[str, ...]
+    cwd: str
+
+
+def surroundings(request: Request, facts: Facts, target: Target) -> Surroundings:
+    """Return the Python, environment and folder that a plan for this target has.
+
+    Raises:
+        RequestError: The task's project has no script for the library.
+    """
+    context = Context(request=request, facts=facts, target=target)
+    part = join(rule(context) for rule in (simulator.preload, simulator.environments, simulator.project))
+    return Surroundings(
+        python=simulator.interpreter(context), env=part.env, env_unset=part.unset, cwd=policy.run_folder(context)
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from spark_rl.catalog import Catalog
+    from spark_rl.configuration import Configuration
     from spark_rl.external import Project
     from spark_rl.model import (
         ActiveEnvironment,
@@ -72,13 +73,31 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What is known of the task's configuration: the configuration, or why there is none to check overrides against.
+
+    Both are None where nobody looked.
+    """
+
+    configuration: Configuration | None = None
+    lacking: Finding | None = None
+
+
+UNASKED = Knowledge()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A request with its target and facts; ``checkpoints`` are the files on disk that may be meant."""
+    """A request with its target and facts; ``checkpoints`` are the files on disk that may be meant.
+
+    ``knowledge`` is what the overrides are checked against.
+    """
 
     request: Request
     facts: Facts
     target: Target
     checkpoints: tuple[CheckpointFile, ...] = ()
+    knowledge: Knowledge = UNASKED
 
     @property
     def old(self) -> bool:

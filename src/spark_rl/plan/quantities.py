@@ -11,7 +11,7 @@ from spark_rl.model import Finding
 from spark_rl.plan.parts import NOTHING, Part, because, join
 
 if TYPE_CHECKING:
-    from spark_rl.plan.parts import Context
+    from spark_rl.plan.parts import Context, Target
 
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _HORIZON = "agent.params.config.horizon_length"
@@ -40,7 +40,29 @@ def counts(context: Context) -> Part:
         ("--seed", request.seed),
         ("--max_iterations", request.max_iterations),
     )
-    return Part(words=tuple(word for name, value in given if value is not None for word in (name, str(value))))
+    words = tuple(word for name, value in given if value is not None for word in (name, str(value)))
+    return Part(words=words, reasons=_chosen_count(context), findings=_other_batch(context))
+
+
+def _chosen_count(context: Context) -> tuple[tuple[str, str], ...]:
+    reason = context.request.num_envs_reason
+    return because("num_envs", reason) if reason else ()
+
+
+def _other_batch(context: Context) -> tuple[Finding, ...]:
+    """Say what an env count that nobody named does to the learning."""
+    count, usual = context.request.num_envs, context.target.task.task.num_envs
+    if context.request.num_envs_reason is None or not (count and usual) or count == usual:
+        return ()
+    return (
+        Finding(
+            code="env-count-auto",
+            level="note",
+            message=f"{count} environments instead of the task's {usual} make each batch {count / usual:.3g} times as "
+            "large, and the learning another one",
+            hint=f"--num-envs {usual} learns as the task was tuned to",
+        ),
+    )
 
 
 def device(context: Context) -> Part:
@@ -132,8 +154,7 @@ def batches(context: Context) -> Part:
     if target.library != "rl_games" or context.request.action != "train":
         return NOTHING
     envs = context.request.num_envs or _whole(target.override("env.scene.num_envs")) or target.task.task.num_envs
-    horizon = _whole(target.override(_HORIZON)) or target.agent.horizon
-    minibatch = _whole(target.override(_MINIBATCH)) or target.agent.minibatch
+    horizon, minibatch = batch_rule(target)
     if not (envs and horizon and minibatch) or envs * horizon % minibatch == 0:
         return NOTHING
     near = " or ".join(f"--num-envs {count}" for count in valid_counts(envs, horizon, minibatch))
@@ -143,6 +164,17 @@ def batches(context: Context) -> Part:
         f"use {near}, or add {_MINIBATCH}={valid_minibatch(envs, horizon, minibatch)} (and the same in "
         "central_value_config, where the config has one)",
     )
+
+
+def batch_rule(target: Target) -> tuple[int | None, int | None]:
+    """Return rl_games' horizon and the minibatch that env count times horizon must be a multiple of, where known.
+
+    The other libraries have no such rule.
+    """
+    if target.library != "rl_games":
+        return None, None
+    horizon = _whole(target.override(_HORIZON)) or target.agent.horizon
+    return horizon, _whole(target.override(_MINIBATCH)) or target.agent.minibatch
 
 
 def valid_counts(envs: int, horizon: int, minibatch: int) -> tuple[int, ...]:

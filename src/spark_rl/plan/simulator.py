@@ -254,9 +254,18 @@ def command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     return _old_command(context, words) if context.old else _new_command(context, words)
 
 
+def interpreter(context: Context) -> tuple[str, ...]:
+    """Return the command that starts the Python of this installation."""
+    installation = context.facts.installation
+    own = installation.python
+    if own is None and installation.kind == "package":
+        own = f"{installation.path}/bin/python"
+    return (own,) if own and not context.old else (f"{installation.path}/isaaclab.sh", "-p")
+
+
 def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     request, target = context.request, context.target
-    python = (f"{context.facts.installation.path}/isaaclab.sh", "-p")
+    python = interpreter(context)
     launch = _project_launch(context)
     script = (launch.script if launch else None) or target.profile.script(target.library, request.action)
     if request.steps is not None:
@@ -265,18 +274,15 @@ def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
-    request, installation = context.request, context.facts.installation
-    shell, own = f"{installation.path}/isaaclab.sh", installation.python
-    if own is None and installation.kind == "package":
-        own = f"{installation.path}/bin/python"
+    request = context.request
+    python = interpreter(context)
     library = ("--rl_library", context.target.library)
     if request.steps is not None:
-        python = (own,) if own else (shell, "-p")
         return (*python, *_driver(context), "isaaclab", request.action, *library, *words)
     saver = policy.saver(context)
     if saver:
-        return (*((own,) if own else (shell, "-p")), *saver, "isaaclab", "train", *library, *words)
-    entry = (own, "-m", "isaaclab") if own else (shell,)
+        return (*python, *saver, "isaaclab", "train", *library, *words)
+    entry = python[:1] if len(python) > 1 else (*python, "-m", "isaaclab")
     if _starts_ranks(context):
         count = ("--num_gpus", _ranks(context))
         return (*entry, "train_multigpu", *library, *count, *words)

@@ -110,28 +110,9 @@ class Profile:
         return "--seed" in self.options("rsl_rl", "play")
 
     @property
-    def agent_option(self) -> bool:
-        """Whether ``--agent`` chooses the agent config entry point."""
-        return "--agent" in self.options("rsl_rl", "train")
-
-    @property
-    def resume_is_flag(self) -> bool:
-        """Whether rsl_rl's ``--resume`` stands alone; 2.0.x wants a word after it, 3.0 has no such option."""
-        option = self.options("rsl_rl", "train").get("--resume")
-        return option is not None and option.takes == "flag"
-
-    @property
     def shell_takes_virtual_env(self) -> bool:
         """Whether ``isaaclab.sh`` takes the Python of an active virtual environment; before 2.3 only conda's."""
         return numbers(self.version) >= (2, 3)
-
-    def algorithm_default(self, library: str) -> str | None:
-        """Return the algorithm that the script takes when none is named.
-
-        None with skrl of Isaac Lab 3: the config behind ``skrl_cfg_entry_point`` decides, and that is AMP for a task
-        that has nothing else; naming another algorithm than the config's is an error there.
-        """
-        return None if _known(library) == "skrl" and self.generation > 2 else "PPO"
 
     def distributed(self, library: str) -> bool:
         """Return whether train can use several GPUs."""
@@ -147,12 +128,6 @@ class Profile:
         if "--checkpoint" not in accepted:
             return "none"
         return "regex" if "--load_run" in accepted and action == "train" else "path"
-
-    def checkpoint_words(self, action: Action) -> tuple[str, ...]:
-        """Return the words that ``--checkpoint`` takes in place of a file."""
-        if self.generation < 3:
-            return ()
-        return ("latest", "best", "pretrained") if action == "play" else ("latest", "best")
 
     def run_name(self, library: str) -> str | None:
         """Return the option or override that names a run, to be followed by ``=NAME``; None where there is none.

@@ -25,7 +25,6 @@ from spark_rl.selection import BadRecord, Listing, Selection
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from spark_rl.model import Action
 
 __all__ = [
     "HEARTBEAT_LIMIT_S",
@@ -126,7 +125,7 @@ def listing(wanted: Selection) -> Listing:
     return selection.select(reading.rows(), wanted)
 
 
-def of_task(task: str, library: str, action: Action = "train") -> Iterator[Run]:
+def of_task(task: str, library: str, action: Literal["train", "play", "tune"] = "train") -> Iterator[Run]:
     """Yield the runs of exactly one task and library, newest first, each read only when it is asked for."""
     wanted = Selection(task=task, library=library, action=action)
     for row in listing(wanted).runs:
