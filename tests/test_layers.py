@@ -21,14 +21,17 @@ LAYERS = (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
         "description dialects documents evidence explanation external figures gpus intake judging literals memory "
         "names override_values overrides plan profiles reasons redact registrations scanning search selection "
-        "signatures summaries text times tuning value_types witness words"
+        "signatures summaries supplies text times tuning value_types witness words"
     ),
     (
         "catalogues checkpoint_files configurations events footprints gauges host installations logs network output "
-        "preload probes projects provenance registry settings supervisor transcripts tunings"
+        "preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
     ),
-    "completion examination launch learning prepare requests runs",
-    "__main__ acting cli curve_tables live options plots render run_tables runs_cli tables trees tune_tables",
+    "completion examination launch learning prepare provisioning requests runs",
+    (
+        "__main__ acting asset_tables assets_cli cli curve_tables live options plots render run_tables runs_cli tables "
+        "trees tune_tables"
+    ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
 
@@ -41,7 +44,7 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
-TALKERS = frozenset(("acting", "render", "cli", "live", "options", "plots", "runs_cli"))
+TALKERS = frozenset(("acting", "assets_cli", "render", "cli", "live", "options", "plots", "runs_cli"))
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 

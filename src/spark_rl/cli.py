@@ -5,6 +5,7 @@ would have to evaluate: ``--help`` and completion answer at once.
 """
 
 import copy
+import importlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -366,15 +367,18 @@ def call(argv: Sequence[str]) -> int:
     return int(code or 0)
 
 
+_GROUPS = ("runs", "assets")
+
+
 def _command(name: Sequence[str]) -> Any:
     """Return the command line, with the one command that is asked for where there is one: each costs a millisecond."""
     asked = [entry for entry in app.registered_commands if (entry.name or entry.callback.__name__) in name]  # type: ignore[union-attr]
+    groups = [word for word in name if word in _GROUPS]
     only = copy.copy(app)
-    if not asked:
-        from spark_rl import runs_cli
-
-        only.add_typer(runs_cli.app)
-    only.registered_commands = [] if "runs" in name else asked or app.registered_commands
+    only.registered_groups = []
+    for group in groups or (() if asked else _GROUPS):
+        only.add_typer(importlib.import_module(f"spark_rl.{group}_cli").app)
+    only.registered_commands = [] if groups else asked or app.registered_commands
     return typer.main.get_command(only)
 
 

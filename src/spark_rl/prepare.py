@@ -20,6 +20,7 @@ from spark_rl import (
     projects,
     registry,
     settings,
+    supplies,
     times,
     tuning,
     tunings,
@@ -82,6 +83,7 @@ def gather(place: Place) -> Facts:
         embedded=assets.root(),
         active=installations.active_environments(os.environ),
         projects=found,
+        here=place.host_file is None,
     )
 
 
@@ -146,8 +148,26 @@ def decide(request: Request, facts: Facts, checking: Checking = NO_CHECKING) -> 
         decided = plan(asked, facts, target, files, _knowledge(asked, facts, target, checking))
     if not asked.preflight:
         return decided
-    found = (*decided.findings, *checks.for_plan(decided, asked, facts.host))
+    found = (*decided.findings, *checks.for_plan(decided, asked, facts.host), *_absent_assets(decided, facts))
     return replace(decided, findings=checks.ordered(found))
+
+
+def _absent_assets(decided: Plan, facts: Facts) -> tuple[Finding, ...]:
+    """Return what a local asset root lacks of what the task is known to need; nobody is asked for it."""
+    chosen = supplies.chosen_root(decided, facts.host)
+    folder = supplies.local_folder(chosen[0]) if chosen else None
+    if folder is None or not facts.here:
+        return ()
+    from spark_rl import retrieving
+
+    needs = retrieving.known(decided, facts.catalog.tasks, settings.cache_folder())
+    if needs is None:
+        return ()
+    absent = tuple(need for need in needs.below("isaac") if not Path(folder, need.path).is_file())
+    newton = Path(os.environ.get("NEWTON_ASSET_DIR") or Path(folder, supplies.NEWTON_FOLDER))
+    second = () if newton.is_dir() else needs.below("newton")
+    others = (*(needs.newton for _ in second[:1]), *(need.path for need in needs.elsewhere))
+    return checks.absent_assets(needs.task, folder, absent, tuple(other for other in others if other))
 
 
 def sized(request: Request, facts: Facts, *, here: bool) -> Request:

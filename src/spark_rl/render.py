@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from spark_rl.launch.watching import View
     from spark_rl.model import Finding, Plan, Settings
     from spark_rl.outcome import Outcome
+    from spark_rl.provisioning import Fetched
     from spark_rl.records import Run
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
+    from spark_rl.supplies import Status
     from spark_rl.tuning import Climb
 
 _COLOURS = {
@@ -104,6 +106,22 @@ def shell(value: Plan) -> str:
     setting = [f"{name}={text}" for name, text in value.env]
     prefix = ["env", *unset, *setting] if unset or setting else []
     return shlex.join([*prefix, *value.argv])
+
+
+def asset_status(value: Status, *, as_json: bool) -> None:
+    """Print which files of a task are there."""
+    from spark_rl import asset_tables
+
+    document(value.to_document()) if as_json else out(asset_tables.status(value))
+    if not value.complete and not as_json:
+        talk(f"hint: fetch them where there is network: spark-rl assets fetch --task {value.needs.task} --to PATH")
+
+
+def fetched(value: Fetched, *, as_json: bool) -> None:
+    """Print what a fetch has brought."""
+    from spark_rl import asset_tables
+
+    document(value.to_document()) if as_json else out(asset_tables.fetched(value))
 
 
 def starting(value: Plan) -> None:

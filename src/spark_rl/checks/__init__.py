@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spark_rl.checks import environment, gpu, installation, libraries, machine, simulator, storage
+from spark_rl.checks.assets import absent as absent_assets
 from spark_rl.checks.machine import NO_LIBGOMP
 
 if TYPE_CHECKING:
     from spark_rl.model import Finding, Host, Plan, Request
 
-__all__ = ["NO_LIBGOMP", "for_plan", "ordered"]
+__all__ = ["NO_LIBGOMP", "absent_assets", "for_plan", "ordered"]
 
 
 def for_plan(decided: Plan, request: Request, host: Host) -> tuple[Finding, ...]:

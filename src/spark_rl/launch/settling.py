@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import assets, network, profiles
+from spark_rl import assets, network, profiles, supplies
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Finding
 
@@ -27,7 +28,7 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
     Raises:
         CheckError: NVIDIA's asset host does not answer and nothing else can serve this task.
     """
-    decided = _checked_assets(decided, facts)
+    decided = _with_second_root(_checked_assets(decided, facts), facts)
     if request.assets != "auto" or _has_own_assets(decided, facts):
         return decided
     if network.answers():
@@ -106,6 +107,18 @@ def _checked_assets(decided: Plan, facts: Facts) -> Plan:
         hint="name the folder that holds Isaac/IsaacLab",
     )
     return replace(decided, findings=(*decided.findings, empty))
+
+
+def _with_second_root(decided: Plan, facts: Facts) -> Plan:
+    """Return the plan with the copy of the second asset host that lies in a local asset root, where there is one."""
+    chosen = supplies.chosen_root(decided, facts.host)
+    folder = supplies.local_folder(chosen[0]) if chosen else None
+    if decided.isaaclab.generation < 3 or folder is None or os.environ.get("NEWTON_ASSET_DIR"):
+        return decided
+    beside = Path(folder, supplies.NEWTON_FOLDER)
+    if not beside.is_dir():
+        return decided
+    return replace(decided, env=tuple(sorted((*decided.env, ("NEWTON_ASSET_DIR", str(beside))))))
 
 
 def _has_own_assets(decided: Plan, facts: Facts) -> bool:

@@ -34,7 +34,7 @@ class Facts:
 
     ``chosen`` says why this installation is used. ``driver``, ``wrapper`` and ``embedded`` are the paths of spark-rl's
     own play driver, Python wrapper and asset folder. ``pace`` is how many seconds an iteration of this task took last
-    time, None where nobody knows.
+    time, None where nobody knows. ``here`` is False for a machine that a document describes: its files cannot be seen.
     """
 
     installation: Installation
@@ -48,6 +48,7 @@ class Facts:
     active: tuple[ActiveEnvironment, ...] = ()
     projects: tuple[Project, ...] = ()
     pace: float | None = None
+    here: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
