@@ -141,7 +141,7 @@ def test_a_task_without_a_checkpoint_fails_before_it_starts(tmp_path: Path) -> N
 
 def test_an_override_that_isaac_lab_rejects_is_a_failure(tmp_path: Path) -> None:
     words = ("--task", "Isaac-Cartpole-Direct-v0", "--library", "rsl_rl", "--num-envs", "8", "--max-iterations", "1")
-    code, outcome = spark_rl(tmp_path, "train", *words, "env.nosuch.field=1")
+    code, outcome = spark_rl(tmp_path, "train", *words, "env.nosuch.field=1", "--no-check")
     assert (code, outcome["state"]) == (1, "failed"), outcome
 
 
