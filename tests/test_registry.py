@@ -374,18 +374,6 @@ def test_what_a_person_types(tmp_path: Path) -> None:
         registry.resolve("3", tmp_path)
 
 
-def test_paths_of_a_run() -> None:
-    run = runs.recorded()[0]
-    assert registry.locate(run, "folder") == str(registry.path("1"))
-    assert registry.locate(run, "output") == str(registry.output("1"))
-    assert registry.locate(run, "log_dir") == runs.LOG
-    assert registry.locate(run, "checkpoint") == f"{runs.LOG}/model_149.pt"
-    with pytest.raises(RequestError, match="run 9 has no checkpoint yet"):
-        registry.locate(runs.run(id="9"), "checkpoint")
-    with pytest.raises(RequestError, match=r"run 9 has no run folder of Isaac Lab$"):
-        registry.locate(runs.run(id="9", state="failed"), "log_dir")
-
-
 MANY = 1000
 """Enough for an index."""
 

@@ -23,11 +23,6 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         what = launch.Start(plan=prepare.decide(request, facts, checking), request=request, facts=facts)
     else:
         what = launch.resumed(run, request, facts, request.max_iterations)
-    prepare.remember(facts)
-    as_json = given["as_json"]
-    if given["dry_run"]:
-        render.document(documents.plan(what.plan)) if as_json else render.plan(what.plan)
-        return
     what = launch.limited(
         what,
         stall=given.get("stall_timeout"),
@@ -35,6 +30,11 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         detach=given.get("detach", False),
         reserve=given.get("memory_reserve"),
     )
+    prepare.remember(facts)
+    as_json = given["as_json"]
+    if given["dry_run"]:
+        render.document(documents.plan(what.plan)) if as_json else render.plan(what.plan)
+        return
     show = render.viewer(raw=given["raw"], every=given["progress_every"])
     ended = launch.start(what, show=show, tell=render.talk, announce=render.starting)
     if isinstance(ended, launch.Outcome):

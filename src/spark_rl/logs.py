@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_rl.checkpoints import GLOBS, is_checkpoint
-from spark_rl.counting import Scale
+from spark_rl.checkpoints import FINAL, GLOBS, is_checkpoint, number
+from spark_rl.counting import Scale, saved
 from spark_rl.errors import RequestError
 from spark_rl.model import CheckpointFile
 from spark_rl.text import did_you_mean
@@ -296,3 +296,19 @@ def scale_of(run: Run, attempt: Attempt) -> Scale:
         first=attempt.first_iteration,
         target=run.progress.max_iterations,
     )
+
+
+def held(file: CheckpointFile, scale: Scale, done: int | None) -> int | None:
+    """Return how many iterations a checkpoint holds, None where that cannot be told.
+
+    Args:
+        file: The checkpoint.
+        scale: What an iteration of its attempt is.
+        done: The iterations that were done at the attempt's end: a file without a number is written then, and after a
+            stop as well.
+    """
+    count = number(file, scale.library)
+    if count is not None:
+        return saved(count, scale)
+    final = FINAL.get(scale.library)
+    return done if final is not None and final.fullmatch(file.name) else None

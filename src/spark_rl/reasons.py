@@ -124,7 +124,7 @@ def _of_supervision(evidence: Evidence) -> tuple[Reason, ...]:
         what = (
             "no new iteration came, and it was ended" if evidence.ended_by == "stall" else "it did not close by itself"
         )
-        return (Reason(rank=BREAK + 0.5, index=0, failure="stall", what=what, hint=_AGAIN),)
+        return (Reason(rank=BREAK + 0.5, index=0, failure="stall", what=what, hint=_again(evidence)),)
     return ()
 
 
@@ -133,13 +133,19 @@ def _of_exit(evidence: Evidence) -> tuple[Reason, ...]:
     if name is None or name in evidence.sent:
         return ()
     if name == "SIGKILL" and evidence.oom_killed is False:
-        return (Reason(rank=KILLED, index=0, failure="unknown", what="", hint=_AGAIN, guess="somebody killed it"),)
+        return (
+            Reason(rank=KILLED, index=0, failure="unknown", what="", hint=_again(evidence), guess="somebody killed it"),
+        )
     if name == "SIGKILL":
         guess = "the machine had no memory left" if evidence.oom_killed else "is the machine out of memory?"
         return (Reason(rank=KILLED, index=0, failure="out-of-memory", what="", hint=_FEWER, guess=guess),)
     if name in _CRASHES:
-        return (Reason(rank=FALLOUT + 0.5, index=0, failure="native-crash", what="", hint=_AGAIN),)
+        return (Reason(rank=FALLOUT + 0.5, index=0, failure="native-crash", what="", hint=_again(evidence)),)
     return (Reason(rank=FALLOUT + 0.5, index=0, failure="unknown", what=""),)
+
+
+def _again(evidence: Evidence) -> str:
+    return _AGAIN if evidence.action == "train" else "start it again"
 
 
 _BUFFERS = {

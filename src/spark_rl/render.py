@@ -137,19 +137,17 @@ def starting(value: Plan) -> None:
     talk(f"  {shell(value)}")
 
 
-def viewer(*, raw: bool, every: float, unattended: bool = False) -> Callable[[Run], View]:
+def viewer(*, raw: bool, every: float, footer: str = "Ctrl-C stops it") -> Callable[[Run], View]:
     """Return what makes the view of a run: the child's own output, a live view on a terminal, or plain lines."""
 
     def made(run: Run) -> View:
         from spark_rl import live
 
-        if unattended:
-            return live.Silent()
         if raw:
             return live.Raw()
         before = runs_before(run)
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
-            return live.Live(before, f"Ctrl-C stops it · spark-rl runs log {run.id} -f")
+            return live.Live(before, f"{footer} · spark-rl runs log {run.id} -f")
         return live.Plain(every=every, before=before)
 
     return made
@@ -176,8 +174,8 @@ def detached(run: Run, *, as_json: bool) -> None:
         document(documents.runs((_summary(run),)))
         return
     out(f"run {run.id} goes on without this terminal")
-    for verb in ("attach", "log", "stop"):
-        out(f"  spark-rl runs {verb} {run.id}")
+    for words in (f"attach {run.id}", f"log {run.id} -f", f"stop {run.id}"):
+        out(f"  spark-rl runs {words}")
 
 
 def runs(chosen: Listing, *, limit: int | None, as_json: bool) -> None:
@@ -217,15 +215,19 @@ def attached(states: Iterable[Run], *, every: float) -> int:
     shown: Any = None
     try:
         for run in states:
-            shown = shown or viewer(raw=False, every=every)(run)
+            shown = shown or viewer(raw=False, every=every, footer="Ctrl-C leaves it running")(run)
             shown.update(run, time.time() - (run.attempts[-1].started_at if run.attempts else run.started_at))
     except KeyboardInterrupt:
+        if shown is None:
+            raise
         shown.close()
         talk(f"left: run {run.id} goes on")
         return 0
-    shown.close()
-    out(f"{_coloured(run.state, sys.stdout)}: run {run.id}, {run.message}")
-    return 0 if run.state == "succeeded" else 1
+    finally:
+        if shown is not None:
+            shown.close()
+    stopped(run, as_json=False)
+    return {"succeeded": 0, "interrupted": 130}.get(run.state, 1)
 
 
 def stopped(run: Run, *, as_json: bool) -> None:

@@ -70,17 +70,41 @@ def stop(name: str, *, tell: Callable[[str], None]) -> Run:
     run = get(name)
     if run.over:
         raise CheckError(f"run {run.id} is over: {run.state}", f"see it with: spark-rl runs show {run.id}")
-    if run.owner.host != registry.owner_now().host:
-        raise CheckError(f"run {run.id} runs on {run.owner.host}", "stop it there")
-    os.kill(run.owner.pid, signal.SIGINT)
-    tell(f"stopping run {run.id}; a second Ctrl-C hurries it")
+    _interrupt(run)
+    tell(f"stopping run {run.id}; Ctrl-C hurries it, {_PRESSES + 1} times leaves it alone")
+    presses = 0
     while not run.over:
         try:
             time.sleep(POLL_S)
         except KeyboardInterrupt:
-            os.kill(run.owner.pid, signal.SIGINT)
+            presses += 1
+            if presses > _PRESSES:
+                raise
+            _interrupt(run)
         run = registry.load(run.id)
     return run
+
+
+_PRESSES = 3
+"""Ctrl-C so often hurries the run; one more leaves it alone."""
+
+
+def _interrupt(run: Run) -> None:
+    """Send INT to a run's supervisor, if that is the process that it was.
+
+    Raises:
+        CheckError: It runs on another host or in another container, or belongs to somebody else.
+    """
+    alive = registry.is_alive(run.owner)
+    if alive is None:
+        raise CheckError(f"run {run.id} runs on {run.owner.host}, out of reach from here", "stop it there")
+    try:
+        if alive:
+            os.kill(run.owner.pid, signal.SIGINT)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise CheckError(f"run {run.id} belongs to another user", "ask them to stop it") from error
 
 
 def follow(name: str) -> Iterator[Run]:
@@ -165,27 +189,32 @@ def path(name: str, wanted: str) -> str:
     return found
 
 
-def removable(names: Iterable[str]) -> tuple[Run, ...]:
-    """Return runs that may be removed.
+def removable(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the numbers of runs that may be removed; a record that cannot be read may.
 
     Raises:
         CheckError: One of them goes on.
     """
-    chosen = tuple({run.id: run for run in map(get, names)}.values())
-    for run in chosen:
+    chosen = []
+    for name in names:
+        if name.isdecimal() and registry.is_damaged(name):
+            chosen.append(name)
+            continue
+        run = get(name)
         if not run.over:
             raise CheckError(f"run {run.id} goes on", f"stop it first: spark-rl runs stop {run.id}")
-    return chosen
+        chosen.append(run.id)
+    return tuple(dict.fromkeys(chosen))
 
 
-def remove(chosen: Iterable[Run]) -> None:
+def remove(chosen: Iterable[str]) -> None:
     """Remove the records of runs.
 
     Raises:
         CheckError: The files cannot be removed.
     """
-    for run in chosen:
-        registry.remove(run.id)
+    for run_id in chosen:
+        registry.remove(run_id)
 
 
 def log(name: str, *, follow: bool, tail: int | None) -> Iterator[bytes]:
@@ -208,8 +237,8 @@ def merged(run: Run, given: Request) -> Request:
         RequestError: A secret that it was given is not given again.
     """
     old, _ = request_of(run)
-    new = {field.name: getattr(given, field.name) for field in fields(Request)}
-    changes = {name: value for name, value in new.items() if value not in (None, False, ()) and name not in _KEPT}
+    asked = (field for field in fields(Request) if field.name not in _KEPT)
+    changes = {field.name: new for field in asked if (new := getattr(given, field.name)) != field.default}
     if "num_envs" in changes:
         changes["num_envs_reason"] = given.num_envs_reason
     keys = {word.partition("=")[0].lstrip("+~") for word in given.overrides}

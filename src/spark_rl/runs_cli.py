@@ -159,8 +159,8 @@ def rm(
     from spark_rl import render, runs
 
     chosen = runs.removable(names)
-    numbers = ", ".join(run.id for run in chosen)
+    numbers = ", ".join(chosen)
     if not yes and not render.confirmed(f"forget run {numbers}? (Isaac Lab's folders stay)"):
-        raise RequestError("nothing was removed", "--yes does not ask")
+        raise RequestError("nothing was removed: nobody said yes", "add --yes to remove without being asked")
     runs.remove(chosen)
     render.talk(f"note: forgotten: run {numbers}")

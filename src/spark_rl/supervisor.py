@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -11,13 +12,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
 Ending = Literal["stall", "hang", "memory"]
@@ -42,6 +44,9 @@ _POLL_S = 0.1
 
 _QUIET_S = 0.05
 """Rest after a small piece of output: a trainer that prints line by line must not wake the launcher for each."""
+
+_REAPER_S = 15.0
+"""Time for the reaper to end all that it adopted: longer than it waits itself."""
 
 _PIPE_BYTES = 1 << 20
 _REAPER = Path(__file__).parent / "drivers" / "reaper.py"
@@ -116,6 +121,10 @@ class _Stop:
         self.sent.append(left[0])
         return left[0]
 
+    def in_vain(self, now: float) -> bool:
+        """Say whether even the last rung did nothing: the child hangs in a dead disk or a wedged driver."""
+        return not self._left() and now >= self.deadline
+
     def pause(self, now: float) -> float:
         """Return for how many seconds nothing is due."""
         if not self.sent or not self._left():
@@ -150,6 +159,9 @@ def run(
     with _signals(stop) as wake, _Child(argv, cwd=cwd, environ=environ) as child:
         watcher.started(child.pid)
         status = _follow(child, stop, wake, watcher, clock)
+        child.end()
+        while chunk := child.read():
+            watcher.output(chunk)
     return Exit(
         status=status,
         seconds=clock() - started,
@@ -166,6 +178,7 @@ class _Child:
         self.status: int | None = None
         self.rest_until = 0.0
         self._text = b""
+        self.ended = False
         self.control, theirs = socket.socketpair()
         self.output, writing = os.pipe()
         with suppress(OSError):  # the user's share of big pipes is used up
@@ -179,6 +192,10 @@ class _Child:
                 stderr=writing,
                 start_new_session=True,
             )
+        except OSError:
+            self.control.close()
+            os.close(self.output)
+            raise
         finally:
             theirs.close()
             os.close(writing)
@@ -199,8 +216,10 @@ class _Child:
         self.close()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole group."""
+        """Send a signal to the whole group; the last one does not rely on the reaper."""
         self._send({"signal": int(number)})
+        if number == signal.SIGKILL:
+            _kill_group(self.pid)
 
     def hear(self) -> None:
         """Take what the reaper says; one that is gone took the child with it, and leaves the rest of it to us."""
@@ -218,12 +237,23 @@ class _Child:
             return os.read(self.output, _PIPE_BYTES)
         return b""
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Have everything below the reaper killed, and wait for it."""
+        if self.ended:
+            return
+        self.ended = True
         self._send({"close": True})
         with suppress(OSError):
             self.control.shutdown(socket.SHUT_WR)
-        self._reaper.wait()
+        try:
+            self._reaper.wait(_REAPER_S)
+        except subprocess.TimeoutExpired:
+            self._reaper.kill()
+            self._reaper.wait()
+
+    def close(self) -> None:
+        """End everything and let go of the pipes."""
+        self.end()
         self.control.close()
         os.close(self.output)
 
@@ -252,6 +282,9 @@ def _follow(child: _Child, stop: _Stop, wake: int, watcher: Watcher, clock: Call
     """
     next_tick = clock() + TICK_S
     while child.status is None or (stop.sent and stop.sent[-1] != signal.SIGKILL and _is_alive(child.pid)):
+        if stop.in_vain(clock()):
+            child.status = -signal.SIGKILL
+            break
         due = stop.due(clock())
         if due is not None:
             child.signal(due)
@@ -266,8 +299,6 @@ def _follow(child: _Child, stop: _Stop, wake: int, watcher: Watcher, clock: Call
             why = watcher.tick()
             if why is not None:
                 stop.end(why)
-    while chunk := child.read():
-        watcher.output(chunk)
     return child.status
 
 
@@ -337,6 +368,18 @@ def _signals(stop: _Stop) -> Iterator[int]:
         os.close(wakened)
 
 
+Heard = Callable[[], "int | None"]
+"""Says which signal asked for a stop, None when none did."""
+
+
+@contextmanager
+def listening() -> Iterator[Heard]:
+    """Only note the signals for a ``with`` block, as long as nothing inside it handles them."""
+    stop = _Stop(grace_s=0.0)
+    with _signals(stop):
+        yield lambda: stop.received
+
+
 def pause(seconds: float) -> int | None:
     """Wait, and return the signal that asked for a stop meanwhile, None when none did."""
     stop = _Stop(grace_s=0.0)
@@ -357,7 +400,8 @@ def detach(begin: Callable[[], object]) -> bool:
     began, beginning = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.close(began)
         os.setsid()
         # The parent of a session's leader may wait for it; nobody waits for its child.
@@ -373,7 +417,7 @@ def detach(begin: Callable[[], object]) -> bool:
     os.close(beginning)
     answer = os.read(began, 1)
     os.close(began)
-    os.waitpid(-1, 0)
+    os.waitpid(child, 0)
     if not answer:
-        raise OSError(0, "the run's own process ended at once")
+        raise OSError(errno.ECHILD, "the run's own process ended at once")
     return False

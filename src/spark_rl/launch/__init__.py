@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spark_rl import memory, registry, supervisor, times
+from spark_rl.errors import CheckError, RequestError, SparkError
 from spark_rl.launch import continuing, recording
-from spark_rl.launch.attempts import attempt
-from spark_rl.launch.settling import refuse, settle, stamp
-from spark_rl.launch.watching import Limits
+from spark_rl.launch.attempts import Ended, attempt
+from spark_rl.launch.settling import keep_assets, refuse, settle, stamp
+from spark_rl.launch.watching import STALL_S, Limits
 from spark_rl.outcome import Outcome
 from spark_rl.records import RESTARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spark_rl.launch.attempts import Ended
     from spark_rl.launch.watching import View
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
     from spark_rl.records import Run
+    from spark_rl.supervisor import Heard
 
 __all__ = ["Limits", "Outcome", "Start", "exit_code", "limited", "resumed", "settle", "start"]
 
@@ -30,9 +32,6 @@ BACK_OFF_S = 5.0
 """Time before the first restart; each further one waits twice as long, up to :data:`LONGEST_BACK_OFF_S`."""
 
 LONGEST_BACK_OFF_S = 300.0
-
-STALL_S = 1800.0
-"""Time without a new iteration after which a run that may be restarted counts as stalled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +63,8 @@ def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, 
         RequestError: ``stall`` is no time, or ``reserve`` no amount of memory.
     """
     seconds = times.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
+    if seconds is not None and seconds <= 0:
+        raise RequestError("--stall-timeout must be more than nothing", "leave it out to wait for ever")
     limits = Limits(stall=seconds, reserve_mib=memory.reserve(what.facts.host, reserve))
     return replace(what, limits=limits, max_restarts=max_restarts, detach=detach)
 
@@ -92,34 +93,54 @@ def start(
     announce(what.plan)
     for finding in what.plan.findings:
         tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
-    run = recording.begun(what)
-    if what.detach:
-        if not supervisor.detach(lambda: recording.adopt(run)):
-            return registry.load(run.id)
-        run = recording.adopt(run)
-        ended = _conduct(what, run, show)
+    with supervisor.listening() as heard:
+        run = recording.begun(what)
+        try:
+            if not what.detach:
+                return _conduct(what, run, show, heard)
+            if not _detached(run):
+                return registry.load(run.id)
+            ended = _conduct(what, recording.adopt(run), show, heard)
+        finally:
+            registry.release(run.id)
         os._exit(exit_code(ended))
-    return _conduct(what, run, show)
 
 
-def _conduct(what: Start, run: Run, show: Callable[[Run], View]) -> Outcome:
+def _detached(run: Run) -> bool:
+    try:
+        return supervisor.detach(lambda: recording.adopt(run))
+    except OSError as error:
+        raise CheckError(
+            f"run {run.id} cannot go on without this terminal: {error.strerror}", "leave out --detach"
+        ) from error
+
+
+def _conduct(what: Start, run: Run, show: Callable[[Run], View], heard: Heard) -> Outcome:
     """Run attempts until one succeeds, or may not be repeated."""
     view = show(run)
     try:
-        restarts = 0
-        while True:
+        ended = Ended.before_the_first(run)
+        for restarts in itertools.count():
+            if restarts:
+                pause = min(BACK_OFF_S * 2 ** (restarts - 1), LONGEST_BACK_OFF_S)
+                view.say(f"{ended.verdict.message}: restart {restarts} of {what.max_restarts} in {pause:.0f} s")
+                run = recording.between(run)
+                stopped_by = heard() or supervisor.pause(pause)
+                if stopped_by is not None:
+                    return recording.finish(what, ended.stopped(stopped_by))
+                try:
+                    what = _next(what, run, view.say)
+                except SparkError as error:
+                    return recording.finish(what, ended.given_up(error))
+            stopped_by = heard()
+            if stopped_by is not None:
+                return recording.finish(what, ended.stopped(stopped_by))
             what = replace(what, plan=stamp(what.plan, _folder_name(run)))
             ended = attempt(what, run, view)
             run = ended.run
             if not _may_go_on(what, ended, restarts):
-                return recording.finish(what, ended)
-            restarts += 1
-            what = _next(what, run)
-            pause = min(BACK_OFF_S * 2 ** (restarts - 1), LONGEST_BACK_OFF_S)
-            view.say(f"{ended.verdict.message}: restart {restarts} of {what.max_restarts} in {pause:.0f} s")
-            stopped_by = supervisor.pause(pause)
-            if stopped_by is not None:
-                return recording.finish(what, ended.stopped(stopped_by))
+                break
+        return recording.finish(what, ended)
     finally:
         view.close()
 
@@ -139,10 +160,13 @@ def _may_go_on(what: Start, ended: Ended, restarts: int) -> bool:
     )
 
 
-def _next(what: Start, run: Run) -> Start:
-    """Return the start of the next attempt."""
+def _next(what: Start, run: Run, tell: Callable[[str], None]) -> Start:
+    """Return the start of the next attempt, with the assets of the one before, and tell what it cannot carry over."""
     again = resumed(run, what.request, what.facts, what.total)
-    decided = settle(again.plan, what.request, what.facts)
+    for finding in again.plan.findings:
+        if finding not in what.plan.findings:
+            tell(f"{finding.level}: {finding.message}")
+    decided = keep_assets(again.plan, what.plan)
     return replace(what, plan=decided, total=again.total, done=again.done, checkpoint=again.checkpoint)
 
 

@@ -19,6 +19,7 @@ from spark_rl.outcome import PlayResult
 from spark_rl.records import Attempt, Progress
 
 if TYPE_CHECKING:
+    from spark_rl.errors import SparkError
     from spark_rl.launch import Start
     from spark_rl.launch.watching import View
     from spark_rl.logs import Traces
@@ -42,10 +43,29 @@ class Ended:
     traces: Traces
     played: PlayResult | None = None
 
+    @classmethod
+    def before_the_first(cls, run: Run) -> Ended:
+        """Return what a run came to whose first attempt has not begun."""
+        verdict = judging.Verdict(state="interrupted", message="not started")
+        return cls(run=run, exit=supervisor.Exit(status=0, seconds=0.0), verdict=verdict, traces=logs.Traces())
+
     def stopped(self, number: int) -> Ended:
         """Return the same, stopped by a signal while waiting for the next attempt."""
-        verdict = judging.Verdict(state="interrupted", message=f"{self.verdict.message}; stopped before the restart")
+        verdict = judging.Verdict(
+            state="interrupted",
+            message=f"{self.verdict.message}; stopped before the next start",
+            hint=_go_on(self.run),
+        )
         return replace(self, exit=replace(self.exit, stopped_by=number), verdict=verdict)
+
+    def given_up(self, error: SparkError) -> Ended:
+        """Return the same, when the next attempt cannot be planned."""
+        verdict = replace(self.verdict, message=f"{self.verdict.message}; no restart: {error.message}", hint=error.hint)
+        return replace(self, verdict=verdict)
+
+
+def _go_on(run: Run) -> str | None:
+    return f"go on with: spark-rl runs resume {run.id}" if run.action == "train" else None
 
 
 def attempt(what: Start, run: Run, view: View) -> Ended:
@@ -107,7 +127,16 @@ def _with_attempt(run: Run, what: Start) -> Run:
         checkpoint_iteration=what.done if what.checkpoint else None,
     )
     weights = run.weights_only or (what.checkpoint is not None and run.library == "skrl")
-    return replace(run, attempts=(*run.attempts, new), progress=progress, state="starting", weights_only=weights)
+    return replace(
+        run,
+        attempts=(*run.attempts, new),
+        progress=progress,
+        state="starting",
+        weights_only=weights,
+        message=None,
+        failure=None,
+        hint=None,
+    )
 
 
 def _run(what: Start, watcher: Attending, result: Path) -> Exit:
@@ -123,7 +152,9 @@ def _run(what: Start, watcher: Attending, result: Path) -> Exit:
         message = f"{decided.argv[0]} cannot be started: {error.strerror}"
         if str(error.filename) == decided.cwd:
             message = f"the run's folder {decided.cwd} cannot be used: {error.strerror}"
-        registry.save(replace(watcher.run, state="failed", message=message, ended_at=time.time()))
+        verdict = judging.Verdict(state="failed", message=message, failure="user-error")
+        failed = _judged(watcher.run, supervisor.Exit(status=127, seconds=0.0), verdict)
+        registry.save(replace(failed, state="failed", ended_at=time.time()))
         raise CheckError(message, "check the installation: spark-rl doctor") from error
 
 
@@ -175,10 +206,11 @@ def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
     if newest is not None and checkpoint_files.is_finite(newest) is False:
         verdict = judging.Verdict(state="failed", failure="nan", message=f"{newest} holds NaN or infinity", hint=_LOWER)
     if verdict.state == "interrupted" and run.action == "train":
-        return replace(verdict, hint=f"go on with: spark-rl runs resume {run.id}")
+        return replace(verdict, hint=_go_on(run))
     if verdict.state != "failed":
         return verdict
-    hints = [verdict.hint or f"see what it printed: spark-rl runs log {run.id}"]
+    hint = verdict.hint or f"see what it printed: spark-rl runs log {run.id}"
+    hints = [hint.replace("runs resume", f"runs resume {run.id}")]
     if verdict.failure == "nan" and run.action == "train":
         file = continuing.finite(run)
         hints.insert(0, f"the last finite checkpoint is {file.path}" if file else "it has no finite checkpoint")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import checkpoint_files, checkpoints, checks, counting, logs
+from spark_rl import checkpoint_files, checks, counting, logs
 from spark_rl.errors import RequestError
 from spark_rl.model import Finding
 from spark_rl.plan import plan, resolve
@@ -55,19 +55,10 @@ def saved(run: Run) -> list[tuple[int, CheckpointFile]]:
             continue
         scale = logs.scale_of(run, attempt)
         for file in logs.list_run(Path(attempt.log_dir), run.library):
-            done = holds(file, run, scale)
+            done = logs.held(file, scale, attempt.iteration)
             if done is not None:
                 found.append((done, file))
     return found
-
-
-def holds(file: CheckpointFile, run: Run, scale: counting.Scale) -> int | None:
-    """Return the iterations that a checkpoint holds, None where its name does not tell."""
-    number = checkpoints.number(file, run.library)
-    if number is not None:
-        return counting.saved(number, scale)
-    final = checkpoints.FINAL.get(run.library)
-    return run.progress.max_iterations if final is not None and final.fullmatch(file.name) else None
 
 
 def onward(request: Request, at: Continuation, total: int | None, run: Run) -> Request:
@@ -85,7 +76,8 @@ def onward(request: Request, at: Continuation, total: int | None, run: Run) -> R
     left = total - at.done
     if left <= 0 or (run.state == "succeeded" and (run.progress.iteration or 0) >= total):
         raise RequestError(
-            f"run {run.id} has all of its {total} iterations", f"train on with --max-iterations {2 * total}"
+            f"run {run.id} has all of its {total} iterations",
+            f"train on with --max-iterations {2 * max(total, run.progress.iteration or 0)}",
         )
     return replace(
         request,

@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from spark_rl import __version__, documents, external, provenance, registry
+from spark_rl.errors import CheckError
 from spark_rl.outcome import Outcome
-from spark_rl.records import Run
+from spark_rl.records import Progress, Run
 
 if TYPE_CHECKING:
     from spark_rl.launch import Start
@@ -26,13 +27,14 @@ def ranks(decided: Plan) -> int:
 
 
 def begun(what: Start) -> Run:
-    """Record the run, or that one more attempt of it begins."""
-    if what.continues is not None:
-        run = replace(what.continues, state="starting", owner=registry.owner_now(), ended_at=None, unattended=False)
-        registry.save(run)
-        return run
-    decided, now = what.plan, time.time()
+    """Record the run, or that one more attempt of it begins; from here on this process alone supervises it.
 
+    Raises:
+        CheckError: The record cannot be written, or another process goes on with the run.
+    """
+    if what.continues is not None:
+        return _begun_again(what, what.continues)
+    decided, now = what.plan, time.time()
     draft = Run(
         id="",
         action="tune" if what.measures else decided.action,
@@ -48,8 +50,47 @@ def begun(what: Start) -> Run:
         owner=registry.owner_now(),
         run_name=what.request.run_name,
         world_size=ranks(decided),
+        progress=Progress(max_iterations=what.total or what.request.max_iterations),
     )
-    return registry.create(_start(what), draft)
+    run = registry.create(_start(what), draft)
+    registry.claim(run.id)
+    return run
+
+
+def _begun_again(what: Start, before: Run) -> Run:
+    """Record that one more attempt of a run begins.
+
+    Raises:
+        CheckError: Another spark-rl goes on with it, or has since the plan was made.
+    """
+    claimed = registry.claim(before.id)
+    now = registry.load(before.id)
+    if not claimed or not now.over or len(now.attempts) != len(before.attempts):
+        registry.release(before.id)
+        raise CheckError(
+            f"run {before.id} goes on: another spark-rl resumed it", f"watch it with: spark-rl runs attach {before.id}"
+        )
+    run = replace(
+        now,
+        state="starting",
+        owner=registry.owner_now(),
+        updated_at=time.time(),
+        ended_at=None,
+        unattended=False,
+        progress=replace(now.progress, max_iterations=what.total or now.progress.max_iterations),
+        message=None,
+        failure=None,
+        hint=None,
+    )
+    registry.save(run)
+    return run
+
+
+def between(run: Run) -> Run:
+    """Record that a run waits for its next attempt, and return it."""
+    run = replace(run, state="starting", updated_at=time.time())
+    registry.save(run)
+    return run
 
 
 def _start(what: Start) -> documents.Document:
@@ -84,6 +125,9 @@ def finish(what: Start, ended: Ended) -> Outcome:
     run = replace(
         ended.run,
         state=verdict.state,
+        message=verdict.message,
+        failure=verdict.failure,
+        hint=verdict.hint,
         ended_at=now,
         updated_at=now,
         videos=videos,

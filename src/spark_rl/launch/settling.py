@@ -48,6 +48,13 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
     )
 
 
+def keep_assets(decided: Plan, before: Plan) -> Plan:
+    """Return a plan that takes its assets from where the one before did."""
+    names = ("ISAACSIM_ASSET_ROOT", "NEWTON_ASSET_DIR")
+    kept = {name: value for name, value in before.env if name in names}
+    return replace(decided, env=tuple(sorted((dict(decided.env) | kept).items())))
+
+
 def stamp(decided: Plan, name: str) -> Plan:
     """Give the run folder its name, where Isaac Lab takes one: two runs of one second do not share it then."""
     alone = "train_multigpu" not in decided.argv and "--distributed" not in decided.argv

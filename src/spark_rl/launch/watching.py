@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_rl import (
     checkpoint_files,
-    checkpoints,
     counting,
     curves,
     dialects,
@@ -39,6 +38,10 @@ LOOK_S = 4.0
 
 SAVE_S = 2.0
 """Time between two writes of the record."""
+
+STALL_S = 1800.0
+"""Time without a new iteration after which a run that may be restarted counts as stalled; also the least for each phase
+before the first one, since shaders, kernels and large scenes take their time."""
 
 HANG_S = 60.0
 """Time for a trainer to leave after its last iteration is saved."""
@@ -177,13 +180,13 @@ class Attending(supervisor.Watcher):
             event = self._dialect(line)
             if event is not None:
                 self._take(event, now)
+        self._progress(self._timed(self.run.progress, now))
 
     def _take(self, event: Event, now: float) -> None:
         before = self.run.progress
         progress = counting.fold(before, event, self.scale)
         if progress.iteration != before.iteration:
             self._moved = now
-            progress = self._timed(progress, now)
             progress = self._entered(progress, "training", now)
         if event.phase is not None:
             progress = self._entered(progress, event.phase, now)
@@ -194,16 +197,16 @@ class Attending(supervisor.Watcher):
         self._progress(progress)
 
     def _timed(self, progress: Progress, now: float) -> Progress:
-        """Measure the speed; the first iteration counts from where training began, compilation and all, so not it."""
-        if self._paced is not None:
-            progress = counting.paced(progress, self._paced, now, self.scale)
-        self._paced = (now, progress.iteration or 0)
-        return progress
+        """Measure the speed between two looks; the first iteration, with all its compilation, does not count."""
+        if progress.iteration is None or progress.iteration == (self._paced or (0.0, None))[1]:
+            return progress
+        before, self._paced = self._paced, (now, progress.iteration)
+        return progress if before is None else counting.paced(progress, before, now, self.scale)
 
     def _entered(self, progress: Progress, phase: Phase, now: float) -> Progress:
         entered = counting.entered(progress, phase, now - self._phase_began)
         if entered is not progress:
-            self._phase_began = now
+            self._phase_began = self._moved = now
         return entered
 
     # --- what it leaves on disk
@@ -285,11 +288,7 @@ class Attending(supervisor.Watcher):
 
     def _held(self, file: CheckpointFile) -> int | None:
         """Return the iterations that a checkpoint of this attempt holds, None where that cannot be told."""
-        count = checkpoints.number(file, self.plan.library)
-        if count is not None:
-            return counting.saved(count, self.scale)
-        final = checkpoints.FINAL.get(self.plan.library)
-        return self.run.progress.max_iterations if final is not None and final.fullmatch(file.name) else None
+        return logs.held(file, self.scale, self.run.progress.iteration)
 
     # --- when it must end
 
@@ -298,6 +297,8 @@ class Attending(supervisor.Watcher):
             self._ended_at = now if self._ended_at is None else self._ended_at
             return "hang" if now - self._ended_at >= self.limits.hang else None
         limit = self.limits.stall
+        if limit is not None and (self.run.progress.iteration or 0) <= self.scale.first:
+            limit = max(limit, STALL_S)
         return "stall" if limit is not None and now - self._moved >= limit else None
 
     def _weigh(self) -> None:

@@ -17,6 +17,7 @@ from spark_rl import codec, selection
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.records import Run
 from spark_rl.registry import files, reading
+from spark_rl.registry.claims import claim, release
 from spark_rl.registry.files import folder, output, path
 from spark_rl.registry.owners import HEARTBEAT_LIMIT_S, is_alive, is_lost, owner_now
 from spark_rl.registry.reading import entries
@@ -28,18 +29,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEARTBEAT_LIMIT_S",
+    "claim",
     "create",
     "entries",
     "folder",
     "is_alive",
+    "is_damaged",
     "is_lost",
     "listing",
     "load",
     "load_start",
-    "locate",
     "output",
     "owner_now",
     "path",
+    "release",
     "remove",
     "resolve",
     "save",
@@ -107,6 +110,11 @@ def load(run_id: str) -> Run:
     return entry
 
 
+def is_damaged(run_id: str) -> bool:
+    """Say whether there is a run of this number whose record cannot be read."""
+    return files.is_id(run_id) and isinstance(reading.entry(run_id), BadRecord)
+
+
 def load_start(run_id: str) -> dict[str, Any]:
     """Return what was known before a run's start, empty when that cannot be read."""
     try:
@@ -143,25 +151,6 @@ def resolve(text: str, cwd: Path) -> Run:
     if files.is_id(text) and isinstance(found := reading.entry(text), Run):
         return found
     return selection.resolve(text, entries(), os.path.normpath(cwd / Path(text).expanduser()))
-
-
-def locate(run: Run, what: Literal["folder", "output", "log_dir", "checkpoint"]) -> str:
-    """Return a path that belongs to a run: its record's folder, its output, Isaac Lab's run folder, its checkpoint.
-
-    Raises:
-        RequestError: The run has none.
-    """
-    found = {
-        "folder": str(path(run.id)),
-        "output": str(output(run.id)),
-        "log_dir": run.log_dir or run.progress.log_dir,
-        "checkpoint": run.progress.checkpoint,
-    }[what]
-    if found is None:
-        name = "run folder of Isaac Lab" if what == "log_dir" else what
-        yet = "" if run.over else " yet"
-        raise RequestError(f"run {run.id} has no {name}{yet}", f"see what it did: spark-rl runs log {run.id}")
-    return found
 
 
 def remove(run_id: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spark_rl.records import Run
     from spark_rl.summaries import Stamp
 
-START, STATE, OUTPUT, REMOVED = "start.json", "state.json", "output.log", "removed"
+START, STATE, OUTPUT, REMOVED, LOCK = "start.json", "state.json", "output.log", "removed", "lock"
 _COUNTER, _INDEX = "last", "index.json"
 _ID_DIGITS = 9
 """Longer numbers are no ids: nobody has a thousand million runs."""

@@ -51,8 +51,9 @@ def _seen(run: Run) -> Run:
     return replace(
         run,
         state="lost",
-        message=run.message or "spark-rl ended before the run did, without a last word",
-        hint=run.hint or "it was killed, or the machine went down; what was saved can be resumed",
+        message="spark-rl ended before the run did, without a last word",
+        failure=None,
+        hint="it was killed, or the machine went down; what was saved can be resumed",
     )
 
 
