@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes import lab
-from spark_rl import launch, network, prepare, registry, runs
+from spark_rl import launch, network, prepare, registry, runs, supervisor
+from spark_rl.errors import CheckError
 from spark_rl.judging import Verdict
 from spark_rl.launch import attempts
 from spark_rl.live import Silent
@@ -117,6 +118,17 @@ def test_resuming_what_is_done_is_refused_and_may_be_extended(desk: Desk) -> Non
     assert (code, outcome["iteration"], outcome["max_iterations"]) == (0, 15, 15)
 
 
+def test_a_run_has_one_supervisor(desk: Desk) -> None:
+    desk.outcome("die-at=11", "--max-iterations", "20", "--save-every", "4")
+    assert registry.claim("1")
+    code, answer = desk.resume("train", "1")
+    assert (code, answer["error"]["message"]) == (1, "run 1 goes on: another spark-rl resumed it")
+    assert registry.load("1").state == "failed"
+    registry.release("1")
+    code, outcome = desk.resume("train", "1")
+    assert (code, outcome["iteration"], outcome["attempts"]) == (0, 20, 2)
+
+
 def test_train_resume_goes_on_with_the_newest_run(desk: Desk) -> None:
     desk.outcome("die-at=11", "--max-iterations", "20", "--save-every", "4")
     code, outcome = desk.outcome("train", "--resume")
@@ -162,7 +174,7 @@ def test_a_detached_run_is_watched_and_stopped_from_elsewhere(desk: Desk) -> Non
     attached = desk.start("", "runs", "attach", "1")
     code, out, _ = lab.finish(desk.start("", "runs", "stop", "1", "--json"))
     assert (code, json.loads(out)["runs"][0]["state"]) == (0, "interrupted")
-    assert lab.finish(attached)[0] == 1
+    assert lab.finish(attached)[0] == 130
 
 
 def test_a_lost_terminal_does_not_end_a_run(desk: Desk) -> None:
@@ -410,6 +422,40 @@ def test_a_native_crash_is_restarted_from_the_newest_checkpoint(
         ("succeeded", None),
     ]
     assert [one.first_iteration for one in outcome.run.attempts] == [0, 8, 12]
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_stop_before_the_child_starts_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = Inside(tmp_path, monkeypatch, "train")
+    monkeypatch.setattr(Silent, "__init__", lambda _self: interrupt())
+    outcome = inside.run()
+    assert (outcome.state, launch.exit_code(outcome), outcome.run.attempts) == ("interrupted", 130, ())
+    assert registry.load("1").state == "interrupted"
+    assert not (inside.notes.folder / "started").exists()
+
+
+def test_a_stop_between_two_attempts_is_a_stop_and_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "pause", lambda _seconds: interrupt())
+    outcome = Inside(tmp_path, monkeypatch, "segv-at=10").run(max_restarts=3)
+    assert (outcome.state, launch.exit_code(outcome)) == ("interrupted", 130)
+    run = registry.load("1")
+    assert (run.state, run.failure, run.hint) == ("interrupted", None, "go on with: spark-rl runs resume 1")
+    assert len(run.attempts) == 1
+
+
+def test_a_restart_that_cannot_be_planned_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise CheckError("the installation is gone", "install it again")
+
+    inside = Inside(tmp_path, monkeypatch, "segv-at=10")
+    monkeypatch.setattr(launch, "resumed", gone)
+    outcome = inside.run(max_restarts=3)
+    assert (outcome.state, outcome.hint) == ("failed", "install it again")
+    assert outcome.message.endswith("no restart: the installation is gone")
+    assert registry.load("1").failure == "native-crash"
 
 
 @pytest.mark.parametrize(("file", "state"), [("nan.pt", "failed"), ("finite.pt", "succeeded")])

@@ -81,7 +81,7 @@ def _is_won(evidence: Evidence) -> bool:
 def _is_end_reached(evidence: Evidence) -> bool:
     """Say whether the last iteration is known to be done."""
     kept = evidence.checkpoint_iteration
-    proven = -1 if kept is None or evidence.library == "sb3" else kept + (evidence.library == "rsl_rl")
+    proven = -1 if kept is None else kept + (evidence.library == "rsl_rl")
     return max(evidence.iteration or 0, proven) >= (evidence.max_iterations or 0)
 
 
