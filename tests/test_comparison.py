@@ -14,7 +14,7 @@ from recorded import EVENTS, attempt, event, run, write
 from spark_rl import curve_tables, documents, events, learning
 from spark_rl.comparison import Comparison, Learned, compare, scale_of
 from spark_rl.curves import LENGTH, REWARD, Curve
-from spark_rl.errors import RequestError
+from spark_rl.errors import CheckError, RequestError
 from spark_rl.records import Progress, Run
 from spark_rl.tables import Screen
 
@@ -227,7 +227,7 @@ def test_one_tag_is_read_and_a_wrong_one_is_refused() -> None:
 def test_a_run_without_files_has_learned_nothing_yet() -> None:
     made = run(attempts=(attempt(str(EVENTS / "absent")),))
     assert learning.learned(made).curves == {}
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(CheckError, match="run 1 has recorded nothing") as caught:
         learning.learned(made, ["Loss/value"])
     assert "first iteration" in (caught.value.hint or "")
     assert isinstance(compare([learning.learned(made)]), Comparison)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import curves, events, logs
 from spark_rl.comparison import Learned, scale_of
-from spark_rl.errors import RequestError
+from spark_rl.errors import CheckError, RequestError
 from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def learned(run: Run, tags: Collection[str] | None = None) -> Learned:
 
     Raises:
         RequestError: The run has no such tag.
+        CheckError: It has recorded nothing yet.
     """
     tags = [WORDS.get(tag, {run.library: tag})[run.library] for tag in tags or ()]
     wanted = tags or (curves.REWARD[run.library], curves.LENGTH[run.library])
@@ -63,8 +64,9 @@ def _read(run: Run, attempt: Attempt, tags: Collection[str] | None) -> Curves:
     return events.read(folder, tags, since=attempt.started_at, until=end)
 
 
-def _unknown(run: Run, tag: str) -> RequestError:
+def _unknown(run: Run, tag: str) -> CheckError | RequestError:
     folders = [events.home(attempt, run.library) for attempt in _attempts(run)]
     names = sorted({name for folder in folders if folder for name in events.tags(folder)})
-    hint = did_you_mean(tag, names, "its tags") if names else "nothing is recorded before the first iteration is done"
-    return RequestError(f"run {run.id} recorded nothing under {tag}", hint)
+    if not names:
+        return CheckError(f"run {run.id} has recorded nothing", "the first values come after the first iteration")
+    return RequestError(f"run {run.id} recorded nothing under {tag}", did_you_mean(tag, names, "its tags"))
