@@ -495,7 +495,11 @@ def test_a_trainer_that_hangs_when_all_is_done_has_succeeded(tmp_path: Path, mon
     assert (outcome.state, outcome.message) == ("succeeded", "done; it did not close by itself and was ended")
 
 
-def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stall", [None, 300.0])
+def test_ten_silent_minutes_are_no_reason_to_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stall: float | None
+) -> None:
+    """Before the first iteration a stall limit has a floor: kernels and large scenes take their time."""
     from spark_rl.launch import watching
 
     began, ticks = time.monotonic(), []
@@ -509,7 +513,9 @@ def test_ten_silent_minutes_are_no_reason_to_end_a_run(tmp_path: Path, monkeypat
 
     inside = Inside(tmp_path, monkeypatch, "silent pace=0.15")
     monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock, "devices": ()})
-    outcome = launch.start(inside.what, show=lambda _run: Told(), tell=lambda _line: None)
+    monkeypatch.setattr(watching, "STALL_S", 1e9)
+    what = replace(inside.what, limits=launch.Limits(stall=stall))
+    outcome = launch.start(what, show=lambda _run: Told(), tell=lambda _line: None)
     assert isinstance(outcome, Outcome)
     assert outcome.exit_status == 0
     assert max(ticks) > 600
