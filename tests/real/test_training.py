@@ -86,16 +86,16 @@ def test_a_killed_training_goes_on_to_its_budget_and_is_played(case: str, tmp_pa
     assert (played["steps"], played["num_envs"]) == (120, 8)
     assert played["mean_reward_per_step"] is not None
     assert Path(played["checkpoint"]).is_relative_to(str(second.log_dir))
-    exported = [Path(file).name for file in outcome["exported"]]
-    assert exported == (["policy.onnx", "policy.pt"] if library == "rsl_rl" else [])
+    exported = {Path(file).name for file in outcome["exported"]}
+    assert exported >= {"policy.onnx", "policy.pt"} if library == "rsl_rl" else not exported
 
     code, answer = spark_rl(tmp_path, "runs", "plot", run)
-    curve = answer["curves"][0]
-    assert code == 0
+    assert code == 0, answer
+    curve = answer["runs"][0]["curves"][0]
     assert curve["iterations"] == sorted(set(curve["iterations"]))
     assert curve["iterations"][-1] >= 36
     code, answer = spark_rl(tmp_path, "runs", "compare", run)
-    assert (code, answer["runs"][0]["iterations"]) == (0, 40)
+    assert (code, answer["runs"][0]["iteration"]) == (0, 40)
 
 
 def kill_at(cwd: Path, iteration: int, *words: str) -> dict[str, Any]:
