@@ -291,6 +291,7 @@ def test_a_record_removed_under_a_run_comes_back(desk: Desk) -> None:
     child.send_signal(signal.SIGINT)
     assert lab.finish(child)[0] == 130
     assert registry.load("1").state == "interrupted"
+    assert runs.request_of(registry.load("1"))[0].task == TASK[1]
 
 
 def test_a_run_folder_removed_under_a_run_is_a_failure_that_is_told(desk: Desk) -> None:

@@ -136,6 +136,8 @@ def finish(what: Start, ended: Ended) -> Outcome:
         mean_length=played.mean_length if played else None,
     )
     registry.save(run)
+    if not registry.load_start(run.id):  # somebody removed the folder under the run
+        registry.save_start(run.id, _start(what))
     return Outcome(
         run=run,
         state=verdict.state,

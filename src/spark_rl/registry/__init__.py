@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +47,7 @@ __all__ = [
     "remove",
     "resolve",
     "save",
+    "save_start",
 ]
 
 START_SCHEMA = "spark-rl/start/1"
@@ -66,12 +68,22 @@ def create(start: Mapping[str, Any], draft: Run) -> Run:
     except OSError as error:
         raise _unwritable(error) from error
     try:
-        files.write(path(run.id) / files.START, {"schema": START_SCHEMA, "id": run.id} | dict(start))
+        _write_start(run.id, start)
         files.write(path(run.id) / files.STATE, codec.encode(run))
     except OSError as error:
         shutil.rmtree(path(run.id), ignore_errors=True)
         raise _unwritable(error) from error
     return run
+
+
+def _write_start(run_id: str, start: Mapping[str, Any]) -> None:
+    files.write(path(run_id) / files.START, {"schema": START_SCHEMA, "id": run_id} | dict(start))
+
+
+def save_start(run_id: str, start: Mapping[str, Any]) -> None:
+    """Write what was known before a run's start once more; it never raises for what a disk does."""
+    with suppress(OSError):
+        _write_start(run_id, start)
 
 
 def _unwritable(error: OSError) -> CheckError:
