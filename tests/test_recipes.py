@@ -33,9 +33,10 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def planned(
-    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, dict[str, Any]]]:
     lab = stand_in.kitless(tmp_path / "env")
+    monkeypatch.chdir(tmp_path)  # run folders of an earlier training would say which overrides there are
 
     def plan(*words: str, action: str = "train") -> tuple[int, dict[str, Any]]:
         code = run([action, "--recipe", str(recipe), "--isaaclab", str(lab), "--dry-run", "--json", *words])
@@ -68,7 +69,7 @@ def test_flags_win_over_the_recipe_and_it_wins_over_settings(
     monkeypatch.setenv("SPARK_RL_LIBRARY", "sb3")
     monkeypatch.setenv("SPARK_RL_DEVICE", "cuda:1")
     code, document = planned("--seed", "9", "--library", "rsl_rl")
-    assert code == 0
+    assert code == 0, document
     argv = document["argv"]
     assert (document["library"], argv[argv.index("--seed") + 1]) == ("rsl_rl", "9")
     assert argv[argv.index("--device") + 1] == "cpu"
