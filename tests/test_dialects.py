@@ -17,9 +17,9 @@ from spark_rl.records import PHASES
 RECORDINGS = Path(__file__).parent / "recordings"
 LARGEST = 15_000
 
-CARTPOLE = "/work/logs/{}/cartpole_direct"
-RLG = "/work/logs/rl_games/cartpole_direct"
-SB3 = "/work/logs/sb3/Isaac-Cartpole-Direct"
+CARTPOLE = "/data/logs/{}/cartpole_direct"
+RLG = "/data/logs/rl_games/cartpole_direct"
+SB3 = "/data/logs/sb3/Isaac-Cartpole-Direct"
 STARTED: dict[str, Any] = {"phase": list(PHASES[1:]), "finished": [True]}
 
 TOLD: dict[str, dict[str, Any]] = {
@@ -109,7 +109,7 @@ TOLD: dict[str, dict[str, Any]] = {
         **STARTED,
         "timesteps": [0, 1, 8, 14, 19, 26, 32, 38, 45, 51, 57, 63, 69, 75, 81, 87, 93, 96],
         "timesteps_total": [96],
-        "log_root": ["/work/logs/skrl/pendulum_marl_direct"],
+        "log_root": ["/data/logs/skrl/pendulum_marl_direct"],
         "run_folder": ["2026-11-25_15-54-33_mappo_torch"],
     },
     "isaaclab-3.0.0-sb3": {
@@ -185,7 +185,7 @@ TOLD: dict[str, dict[str, Any]] = {
         "fps": [6463, 4833, 5107, 4990],
         "reward": [23.4, 18.4, 21.7, 21.4],
         "length": [23.4, 18.4, 21.7, 21.4],
-        "checkpoint": ["/work/table/model_200_steps.zip", "/work/table/model_400_steps.zip"],
+        "checkpoint": ["/data/table/model_200_steps.zip", "/data/table/model_400_steps.zip"],
     },
     "sb3-table-resumed": {
         "phase": ["training"],
@@ -195,7 +195,7 @@ TOLD: dict[str, dict[str, Any]] = {
         "fps": [7102, 5458, 5592, 5359],
         "reward": [23.4, 18.4, 24.1, 23.1],
         "length": [23.4, 18.4, 24.1, 23.1],
-        "checkpoint": ["/work/resumed/model_200_steps.zip", "/work/resumed/model_400_steps.zip"],
+        "checkpoint": ["/data/resumed/model_200_steps.zip", "/data/resumed/model_400_steps.zip"],
     },
 }
 """Recording to what it tells: of each field, the values in order, repetitions left out."""
@@ -325,7 +325,7 @@ def test_odd_rewards_are_told(library: str, line: str, told: str) -> None:
             Event(phase="training", timesteps=2048, timesteps_total=4096, env_steps=2048),
         ),
         ("sb3", "|    total_timesteps | 1000000 |", Event(phase="training", timesteps=1_000_000, env_steps=1_000_000)),
-        ("sb3", "/work/data/robots.zip", None),
+        ("sb3", "/data/data/robots.zip", None),
         # what stands far behind is not looked for
         ("rsl_rl", " " * 4096 + "Mean reward: 3.50", None),
         ("skrl", "x " * 300 + " 25%|██▌       | 32/128 [00:02<00:06, 1.58s/it]", None),
@@ -333,8 +333,8 @@ def test_odd_rewards_are_told(library: str, line: str, told: str) -> None:
         ("skrl", "[6.402s] app ready", Event(phase="simulator")),
         (
             "rl_games",
-            "Exact experiment name requested from command line: /work/pbt/logs/rl_games/ant/mine/",
-            Event(log_root="/work/pbt/logs/rl_games/ant", run_folder="mine"),
+            "Exact experiment name requested from command line: /data/pbt/logs/rl_games/ant/mine/",
+            Event(log_root="/data/pbt/logs/rl_games/ant", run_folder="mine"),
         ),
         ("torchrl", "Mean reward: 3.50", None),
         ("torchrl", "Training time: 3.21 seconds", Event(phase="closing", finished=True)),
@@ -353,11 +353,11 @@ Loading user config located at: '/opt/isaac-sim/kit/data/Kit/Isaac-Sim/5.1/user.
 2026-01-02T03:04:05Z [68,667ms] [Warning] [omni.usd.audio] failed to subscribe to stage events
 [68.697s] [ext: omni.usd.schema.omniscripting-1.0.0] startup
 [INFO]: Parsing configuration from: isaaclab_tasks.direct.cartpole.cartpole_env:CartpoleEnvCfg
-[INFO] Logging experiment in directory: /work/logs/rsl_rl/my robots: first
+[INFO] Logging experiment in directory: /data/logs/rsl_rl/my robots: first
 Exact experiment name requested from command line: 2026-01-02_03-04-05
 [INFO]: Base environment:
 [INFO]: Completed setting up the environment...
-[INFO]: Loading model checkpoint from: /work/logs/rsl_rl/my robots: first/2026-01-01_00-00-00/model_5.pt
+[INFO]: Loading model checkpoint from: /data/logs/rsl_rl/my robots: first/2026-01-01_00-00-00/model_5.pt
 Simulation App Shutting Down
 """
 
@@ -366,9 +366,9 @@ Simulation App Shutting Down
 def test_isaac_lab_2_tells_where_it_is(library: str) -> None:
     assert read(ISAACLAB_2, library, 2) == {
         "phase": ["launching", "simulator", "environment", "agent", "closing"],
-        "log_root": ["/work/logs/rsl_rl/my robots: first"],
+        "log_root": ["/data/logs/rsl_rl/my robots: first"],
         "run_folder": ["2026-01-02_03-04-05"],
-        "loaded": ["/work/logs/rsl_rl/my robots: first/2026-01-01_00-00-00/model_5.pt"],
+        "loaded": ["/data/logs/rsl_rl/my robots: first/2026-01-01_00-00-00/model_5.pt"],
     }
 
 
