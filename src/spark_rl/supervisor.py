@@ -328,15 +328,12 @@ def _attend(child: _Child, wake: int, watcher: Watcher, seconds: float) -> None:
 
 def _is_alive(group: int) -> bool:
     """Say whether a process of ``group`` runs; one that ended and that nobody waits for does not count."""
-    return next(_members(group), None) is not None
-
-
-def _members(group: int) -> Iterator[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
             state, _, owner = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[:3]
             if int(owner) == group and state not in "ZX":
-                yield int(stat.parent.name)
+                return True
+    return False
 
 
 def _kill_group(group: int) -> None:

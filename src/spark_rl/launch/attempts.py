@@ -80,7 +80,7 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     scale = _scale(what)
     decided = settling.talkative(decided, scale.batch)
     what = replace(what, plan=decided)
-    run = _with_attempt(run, what)
+    run = _with_attempt(run, what, scale.target)
     devices = gpus.used(what.facts.host, _device(decided), scale.world_size)
     watcher = Attending(run, decided, scale, view=view, limits=what.limits, devices=devices)
     before = logs.traces(decided, video=what.request.video)
@@ -113,7 +113,7 @@ def _scale(what: Start) -> counting.Scale:
     )
 
 
-def _with_attempt(run: Run, what: Start) -> Run:
+def _with_attempt(run: Run, what: Start, target: int | None) -> Run:
     new = Attempt(
         argv=what.plan.argv,
         started_at=time.time(),
@@ -121,7 +121,7 @@ def _with_attempt(run: Run, what: Start) -> Run:
         first_iteration=what.done,
     )
     progress = Progress(
-        max_iterations=_scale(what).target,
+        max_iterations=target,
         iteration=what.done or None,
         checkpoint=what.checkpoint,
         checkpoint_iteration=what.done if what.checkpoint else None,

@@ -95,6 +95,11 @@ class Wanted:
         """The GPU that is measured, None for the CPU."""
         return gpus.of_device(self.facts.host, self.request.device)
 
+    def footprint(self) -> Footprint:
+        """Return what reads the memory that a rung takes from now on."""
+        gpu = self.gpu
+        return Footprint(gpu.index if gpu else None, unified=gpu is not None and gpu.unified)
+
 
 def climb(wanted: Wanted, *, plan: Planner, tell: Callable[[str], None]) -> Climb:
     """Measure one env count after the other, until throughput or memory says enough, and remember the result.
@@ -174,7 +179,7 @@ def _rules(wanted: Wanted) -> tuple[Rules, int]:
     """Return how to climb, and what is left free of the memory that the rungs take, in MiB."""
     gpu, task, most = wanted.gpu, wanted.target.task.task, wanted.most
     kept = _kept(wanted)
-    free = Footprint(gpu.index if gpu else None, unified=gpu is not None and gpu.unified).free_mib()
+    free = wanted.footprint().free_mib()
     horizon, minibatch = batch_rule(wanted.target)
     counts = tuple(count for count in wanted.counts if most is None or count <= most)
     if wanted.counts and not counts:
@@ -219,14 +224,13 @@ def _measured(
     wanted: Wanted, count: int, folder: Path, plan: Planner, tell: Callable[[str], None]
 ) -> tuple[Rung, int | None]:
     """Return a rung after its run, and the signal that stopped it."""
-    home, gpu = folder / str(count), wanted.gpu
+    home = folder / str(count)
     home.mkdir()
     request = replace(wanted.request, num_envs=count, cwd=str(home))
     start = launch.Start(
         plan=plan(request, wanted.facts), request=request, facts=wanted.facts, limits=_limits(wanted), measures=True
     )
-    footprint = Footprint(gpu.index if gpu else None, unified=gpu is not None and gpu.unified)
-    observer = Observer(start, footprint)
+    observer = Observer(start, wanted.footprint())
     outcome = launch.start(start, show=lambda _run: observer, tell=tell)
     assert isinstance(outcome, Outcome)  # noqa: S101 - nothing was detached
     return _rung(outcome, observer, count, request.max_iterations or ITERATIONS), outcome.stopped_by

@@ -31,9 +31,8 @@ class Continuation:
 
 def find(run: Run) -> Continuation:
     """Return the most trained checkpoint of all attempts of a run that is whole."""
-    candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
     damaged: list[str] = []
-    for held, file in candidates:
+    for held, file in saved(run):
         if checkpoint_files.is_whole(file.path):
             done = counting.resumes_at(held, run.library)
             return Continuation(checkpoint=file, done=done, damaged=tuple(damaged))
@@ -43,12 +42,11 @@ def find(run: Run) -> Continuation:
 
 def finite(run: Run) -> CheckpointFile | None:
     """Return the most trained checkpoint of a run that is not known to hold NaN or infinity."""
-    candidates = sorted(saved(run), key=lambda pair: (pair[0], pair[1].modified), reverse=True)
-    return next((file for _, file in candidates if checkpoint_files.is_finite(file.path) is not False), None)
+    return next((file for _, file in saved(run) if checkpoint_files.is_finite(file.path) is not False), None)
 
 
 def saved(run: Run) -> list[tuple[int, CheckpointFile]]:
-    """Return every periodic and final checkpoint of a run with the iterations it holds."""
+    """Return every periodic and final checkpoint of a run with the iterations it holds, the most trained first."""
     found = []
     for attempt in run.attempts:
         if attempt.log_dir is None:
@@ -58,7 +56,7 @@ def saved(run: Run) -> list[tuple[int, CheckpointFile]]:
             done = logs.held(file, scale, attempt.iteration)
             if done is not None:
                 found.append((done, file))
-    return found
+    return sorted(found, key=lambda pair: (pair[0], pair[1].modified), reverse=True)
 
 
 def onward(request: Request, at: Continuation, total: int | None, run: Run) -> Request:

@@ -303,8 +303,7 @@ class Attending(supervisor.Watcher):
 
     def _weigh(self) -> None:
         """Read what memory is left; tell and record it where it is less than the system must keep."""
-        available = gauges.available_mib()
-        if self.limits.reserve_mib is None or available is None:
+        if self.limits.reserve_mib is None or (available := gauges.available_mib()) is None:
             return
         warned, least = self._guard.least_mib is not None, self._guard.least_mib
         self._guard = self._guard.read(available)

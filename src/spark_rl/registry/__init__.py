@@ -114,7 +114,7 @@ def load(run_id: str) -> Run:
     Raises:
         RequestError: There is no such run, or its record cannot be read.
     """
-    entry = reading.entry(run_id) if files.is_id(run_id) else None
+    entry = _entry(run_id)
     if entry is None:
         return selection.resolve(run_id, entries())
     if isinstance(entry, BadRecord):
@@ -122,9 +122,14 @@ def load(run_id: str) -> Run:
     return entry
 
 
+def _entry(text: str) -> Run | BadRecord | None:
+    """Return what is recorded under a number; None where the text is none, or there is no such run."""
+    return reading.entry(text) if files.is_id(text) else None
+
+
 def is_damaged(run_id: str) -> bool:
     """Say whether there is a run of this number whose record cannot be read."""
-    return files.is_id(run_id) and isinstance(reading.entry(run_id), BadRecord)
+    return isinstance(_entry(run_id), BadRecord)
 
 
 def load_start(run_id: str) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def resolve(text: str, cwd: Path) -> Run:
     Raises:
         RequestError: No run or more than one is meant, or its record cannot be read.
     """
-    if files.is_id(text) and isinstance(found := reading.entry(text), Run):
+    if isinstance(found := _entry(text), Run):
         return found
     return selection.resolve(text, entries(), os.path.normpath(cwd / Path(text).expanduser()))
 
@@ -174,9 +179,7 @@ def remove(run_id: str) -> None:
         RequestError: There is no such run, or it still runs.
         CheckError: The files cannot be removed.
     """
-    entry = reading.entry(run_id) if files.is_id(run_id) else load(run_id)
-    if entry is None:
-        entry = load(run_id)
+    entry = _entry(run_id) or load(run_id)
     if isinstance(entry, Run) and not entry.over:
         raise RequestError(f"run {entry.id} still runs", f"stop it first: spark-rl runs stop {entry.id}")
     try:
