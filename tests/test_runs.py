@@ -204,7 +204,7 @@ def test_a_trainer_that_ignores_int_and_term_is_ended_by_impatience(desk: Desk) 
 def test_two_starts_in_one_second_do_not_meet(desk: Desk) -> None:
     children = [desk.train("pace=0.02", "--max-iterations", "20", "--json") for _ in range(3)]
     documents = [json.loads(lab.finish(child)[1]) for child in children]
-    assert [document["state"] for document in documents] == ["succeeded"] * 3
+    assert [document["state"] for document in documents] == ["succeeded"] * 3, documents
     assert {document["run"] for document in documents} == {"1", "2", "3"}
     assert len({document["log_dir"] for document in documents}) == 3
 

@@ -165,7 +165,8 @@ class Configuration:
 
     def below(self, prefix: str) -> tuple[Field, ...]:
         """Return the fields under a key, in order; all of them for an empty prefix."""
-        return tuple(field for key, field in self.fields.items() if not prefix or key.startswith(f"{prefix}."))
+        start = f"{prefix}." if prefix else ""
+        return tuple(field for key, field in self.fields.items() if key.startswith(start))
 
     def children(self, prefix: str) -> tuple[Field, ...]:
         """Return the fields one level under a key."""

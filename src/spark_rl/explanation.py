@@ -43,8 +43,8 @@ class Explanation:
     @property
     def leaves(self) -> tuple[Field, ...]:
         """Those of ``fields`` that hold a value."""
-        parents = {field.key.rpartition(".")[0] for field in self.configuration.fields.values()}
-        return tuple(field for field in self.fields if field.form != "group" and field.key not in parents)
+        holding = {field.key for field in self.configuration.leaves("")}
+        return tuple(field for field in self.fields if field.key in holding)
 
     def to_document(self) -> dict[str, Any]:
         """Return the ``spark-rl/explain/1`` document."""

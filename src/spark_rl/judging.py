@@ -11,14 +11,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from spark_rl import checkpoints
-from spark_rl.evidence import EndedBy, Evidence, ending_of, signal_name
+from spark_rl.evidence import Evidence, ending_of, signal_name
 from spark_rl.reasons import explanation, find_reason
 from spark_rl.signatures import BREAK, CAUSE
 
 if TYPE_CHECKING:
     from spark_rl.records import Failure
 
-__all__ = ["EndedBy", "Evidence", "Verdict", "ending_of", "is_trained", "judge", "signal_name"]
+__all__ = ["Evidence", "Verdict", "ending_of", "is_trained", "judge"]
 
 _LINE = 200
 

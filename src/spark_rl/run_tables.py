@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from spark_rl.text import cut
 from spark_rl.times import ago, duration, iso
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _total(widths: Mapping[str, int]) -> int:
 def _line(cells: Mapping[str, str], widths: Mapping[str, int], state: str | None, on: Screen) -> str:
     texts = []
     for name, width in widths.items():
-        text = _cut(cells[name], width)
+        text = cut(cells[name], width)
         padded = text.rjust(width) if _COLUMNS[name].right else text.ljust(width)
         texts.append(_painted(padded, state, on) if name == "state" and state else padded)
     line = _GAP.join(texts).rstrip()
@@ -92,10 +93,6 @@ def _line(cells: Mapping[str, str], widths: Mapping[str, int], state: str | None
 def _painted(text: str, state: str, on: Screen) -> str:
     code = _COLOURS.get(state)
     return f"\033[{code}m{text}\033[0m" if on.colour and code else text
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _progress(row: Summary, _now: float) -> str:

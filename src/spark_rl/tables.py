@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl.catalog import MIMIC
 from spark_rl.search import grouped
-from spark_rl.text import either
+from spark_rl.text import cut, either
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -140,16 +140,12 @@ def _fitting(rows: Iterable[Iterable[str]], width: int) -> tuple[int, ...]:
 
 def _row(task_id: str, cells: Sequence[str], widths: tuple[int, ...]) -> list[str]:
     """Return a row as one line, or as two where the id is longer than its column."""
-    texts = [_cut(cell, width).ljust(width) for cell, width in zip(cells, widths[1:], strict=False)]
+    texts = [cut(cell, width).ljust(width) for cell, width in zip(cells, widths[1:], strict=False)]
     gap = " " * _GAP
     if len(task_id) <= widths[0]:
         return [gap.join((task_id.ljust(widths[0]), *texts)).rstrip()]
     rest = gap.join((" " * widths[0], *texts)).rstrip()
     return [task_id, rest] if rest else [task_id]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def page(value: Description, on: Screen) -> str:

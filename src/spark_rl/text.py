@@ -32,3 +32,8 @@ def either(words: Iterable[str]) -> str:
     """Return ``a``, ``a or b``, ``a, b or c``."""
     words = tuple(words)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def cut(text: str, width: int) -> str:
+    """Return ``text``, shortened to ``width`` characters with an ellipsis where it is longer."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spark_rl import value_types
 from spark_rl.configuration import ROOTS
 from spark_rl.override_values import literal
-from spark_rl.text import either
+from spark_rl.text import cut, either
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,7 +58,7 @@ def _overview(value: Explanation, on: Screen) -> Iterator[str]:
         width = max((len(_name(field)) for field in groups), default=0)
         for field in groups:
             counted = f"  {_name(field):<{width}}  {len(lab.leaves(field.key)):>4}"
-            yield _cut(f"{counted}  {field.doc or ''}".rstrip(), on.width)
+            yield cut(f"{counted}  {field.doc or ''}".rstrip(), on.width)
         own = [_name(field) for field in lab.children(root) if field not in groups]
         yield from _wrapped(f"  and {', '.join(own)}" if own else "", on.width)
     yield from _presets(value.presets, on)
@@ -78,7 +78,7 @@ def _presets(presets: Iterable[Preset], on: Screen) -> list[str]:
     lines = ["", on.bold("presets")]
     for (selector, name), paths in found.items():
         more = f" and {len(paths) - 2} more" if len(paths) > 2 else ""
-        lines.append(_cut(f"  {f'{selector}={name}':<30}  {', '.join(paths[:2])}{more}", on.width))
+        lines.append(cut(f"  {f'{selector}={name}':<30}  {', '.join(paths[:2])}{more}", on.width))
     return lines
 
 
@@ -119,11 +119,11 @@ def _lines(rows: list[_Row], on: Screen) -> Iterator[str]:
         max((len(kind) for _, kind, _ in rows), default=0), _TYPE_WIDTH, max(8, (on.width - names - 2) * 3 // 5)
     )
     for name, kind, default in rows:
-        rest = f"{_cut(kind, kinds):<{kinds}}  {default}".rstrip()
+        rest = f"{cut(kind, kinds):<{kinds}}  {default}".rstrip()
         if len(name) > names:
             yield name
             name = ""  # noqa: PLW2901 - the rest stands below
-        yield _cut(f"{name:<{names}}  {rest}".rstrip(), on.width)
+        yield cut(f"{name:<{names}}  {rest}".rstrip(), on.width)
 
 
 def _alone(value: Explanation, field: Field, width: int) -> Iterator[str]:
@@ -163,7 +163,3 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _name(field: Field) -> str:
     return field.key.rpartition(".")[2]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
