@@ -1,0 +1,77 @@
+"""Where a command of spark-rl runs: an engine takes it, tells how it is, and ends it.
+
+Each engine is a module that meets :class:`Engine`; spark-rl itself, started by the engine, supervises what it trains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+State = Literal["pending", "running", "done", "failed", "cancelled", "gone"]
+"""Of what was submitted; ``gone`` when the engine does not know it (any more)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What an engine is to run.
+
+    ``commands`` are the command lines: one per node of one training, or one per element of an array. ``env`` is set
+    over the environment there. ``gpus`` and ``cpus`` are per command, ``memory_mib`` too (None: the engine's default).
+    ``log`` is the file that takes the output, ``time_s`` the time limit in seconds.
+    """
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    cwd: str
+    log: str
+    env: tuple[tuple[str, str], ...] = ()
+    nodes: int = 1
+    gpus: int = 0
+    cpus: int = 1
+    memory_mib: int | None = None
+    time_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How something submitted is: ``native`` is the engine's own word for it, ``reason`` why it is so."""
+
+    state: State
+    native: str
+    reason: str | None = None
+
+
+class Engine(Protocol):
+    """One way to run submissions."""
+
+    def render(self, submission: Submission) -> str:
+        """Return as text exactly what :meth:`submit` would start."""
+        ...
+
+    def submit(self, submission: Submission) -> str:
+        """Start it and return the engine's own id of it.
+
+        Raises:
+            CheckError: The engine is not there, or refuses it.
+        """
+        ...
+
+    def poll(self, ident: str) -> Status:
+        """Return how it is."""
+        ...
+
+    def cancel(self, ident: str) -> None:
+        """End it; nothing happens to what is over.
+
+        Raises:
+            CheckError: The engine is not there, or refuses.
+        """
+        ...
+
+
+MODULES: Mapping[str, str] = {}
+"""Engine names, and the modules of this package that hold them."""
