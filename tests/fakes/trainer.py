@@ -86,7 +86,7 @@ def note(name: str, text: str) -> None:
     """Write a note so that whoever waits for it finds it complete."""
     folder = os.environ.get("FAKE_NOTES")
     if folder:
-        draft = Path(folder, f".{name}")
+        draft = Path(folder, f".{name}.{os.getpid()}")
         draft.write_text(text, encoding="utf-8")
         draft.replace(Path(folder, name))
 
