@@ -18,6 +18,7 @@ from planning import HOSTS
 from spark_rl import documents, examination, host, network
 from spark_rl.__main__ import run
 from spark_rl.errors import RequestError
+from spark_rl.gauges import system
 from spark_rl.model import Folder
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -93,7 +94,7 @@ def test_the_shell_is_told_and_not_taken(machine: str, monkeypatch: pytest.Monke
     facts, _ = host.load(HOSTS / f"{machine}.json", {})
     assert facts.environ == ()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    written = documents.doctor(host.probe(), (), ())
+    written = documents.doctor(host.probe(system.memory()), (), ())
     assert {**document["environ"]}.items() <= written["environ"].items()
     assert "secret" not in json.dumps(written)
 

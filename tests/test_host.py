@@ -16,6 +16,7 @@ from fakes.nvml import Driver
 from spark_rl import host
 from spark_rl.__main__ import run
 from spark_rl.errors import RequestError
+from spark_rl.gauges import system
 from spark_rl.model import Gpu, GpuProcess
 
 HOSTS = sorted((Path(__file__).parent / "hosts").glob("*.json"))
@@ -23,7 +24,7 @@ SPARK = json.loads((Path(__file__).parent / "hosts" / "dgx-spark.json").read_tex
 
 
 def test_the_facts_of_this_machine() -> None:
-    facts = host.probe({"DISPLAY": ":0", "LD_PRELOAD": "/x.so", "PATH": "/bin"})
+    facts = host.probe(system.memory(), {"DISPLAY": ":0", "LD_PRELOAD": "/x.so", "PATH": "/bin"})
     assert facts.machine == platform.machine()
     assert facts.cpu_count == len(os.sched_getaffinity(0))
     assert 0 < facts.memory_available_mib <= facts.memory_total_mib
@@ -37,7 +38,7 @@ def test_the_facts_of_this_machine() -> None:
     ("environ", "display"), [({}, False), ({"DISPLAY": ""}, False), ({"WAYLAND_DISPLAY": "wayland-0"}, True)]
 )
 def test_a_display(environ: dict[str, str], display: bool) -> None:
-    assert host.probe(environ).display is display
+    assert host.probe(system.memory(), environ).display is display
 
 
 def test_a_library_is_found_where_systems_keep_it(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def with_driver(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gpus_with_and_without_memory_of_their_own(as_bytes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver((24 * 2**30, None), as_bytes=as_bytes)
     with_driver(driver, monkeypatch)
-    facts = host.probe({})
+    facts = host.probe(system.memory(), {})
     common: dict[str, Any] = {"compute_capability": "12.1", "utilization": 7}
     assert (facts.driver, facts.cuda) == ("580.95.05", "13.0")
     assert facts.gpus == (
@@ -75,7 +76,7 @@ def test_gpus_with_and_without_memory_of_their_own(as_bytes: bool, monkeypatch: 
 )
 def test_a_broken_driver_is_no_gpu(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with_driver(Driver((1,), broken=broken), monkeypatch)
-    facts = host.probe({})
+    facts = host.probe(system.memory(), {})
     assert (facts.gpus, facts.driver) == ((), None)
 
 
@@ -211,7 +212,7 @@ def written(folder: Path, document: Any) -> Path:
 def test_what_computes_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = 2**22 + 7  # above the highest number a process can have
     with_driver(Driver((24 * 2**30,), processes=((os.getpid(), 3 * 2**30), (gone, None))), monkeypatch)
-    (gpu,) = host.probe({}).gpus
+    (gpu,) = host.probe(system.memory(), {}).gpus
     name = Path("/proc/self/comm").read_text().strip()
     assert gpu.processes == (
         GpuProcess(pid=os.getpid(), name=name, memory_mib=3072),
@@ -231,15 +232,15 @@ def test_what_the_driver_does_not_answer_is_unknown(
     unanswered: str, field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_driver(Driver((1,), broken=unanswered), monkeypatch)
-    (gpu,) = host.probe({}).gpus
+    (gpu,) = host.probe(system.memory(), {}).gpus
     assert getattr(gpu, field) is None
 
 
 def test_a_driver_that_does_not_tell_its_cuda_or_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     with_driver(Driver((1,), broken="nvmlSystemGetCudaDriverVersion_v2"), monkeypatch)
-    assert host.probe({}).cuda is None
+    assert host.probe(system.memory(), {}).cuda is None
     with_driver(Driver((1,), broken="nvmlDeviceGetComputeRunningProcesses", processes=((1, 1),)), monkeypatch)
-    assert host.probe({}).gpus[0].processes == ()
+    assert host.probe(system.memory(), {}).gpus[0].processes == ()
 
 
 def test_folders_as_they_are_and_as_they_will_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,11 +261,11 @@ def test_a_file_system_that_does_not_tell_its_room_is_left_out(tmp_path: Path, m
 
 
 def test_an_asset_root_holds_the_folder_isaac(tmp_path: Path) -> None:
-    assert host.probe({}).asset_root is None
-    assert host.probe({"ISAACSIM_ASSET_ROOT": "https://mirror"}).asset_root is None
-    assert host.probe({"ISAACSIM_ASSET_ROOT": str(tmp_path)}).asset_root is False
+    assert host.probe(system.memory(), {}).asset_root is None
+    assert host.probe(system.memory(), {"ISAACSIM_ASSET_ROOT": "https://mirror"}).asset_root is None
+    assert host.probe(system.memory(), {"ISAACSIM_ASSET_ROOT": str(tmp_path)}).asset_root is False
     (tmp_path / "Isaac").mkdir()
-    assert host.probe({"ISAACSIM_ASSET_ROOT": str(tmp_path)}).asset_root is True
+    assert host.probe(system.memory(), {"ISAACSIM_ASSET_ROOT": str(tmp_path)}).asset_root is True
 
 
 def test_a_document_of_an_older_spark_rl_says_less(tmp_path: Path) -> None:

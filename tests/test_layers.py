@@ -24,7 +24,7 @@ LAYERS = (
         "signatures summaries supplies text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files configurations engines events footprints gauges host installations logs network "
+        "catalogues checkpoint_files configurations engines events gauges host installations logs network "
         "output preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs",
@@ -83,7 +83,7 @@ def test_the_layers_hold() -> None:
         ("drivers/play.py", "from ..model import Plan", "drivers imports model"),
         ("launch.py", "from spark_rl.drivers import play", "launch imports drivers"),
         ("newcomer.py", "", "newcomer has no layer"),
-        ("engines/local.py", "", "engines has no layer"),
+        ("motors/local.py", "", "motors has no layer"),
     ],
 )
 def test_a_planted_violation_is_found(tmp_path: Path, file: str, line: str, found: str) -> None:

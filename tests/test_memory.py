@@ -9,11 +9,13 @@ import pytest
 
 from fakes import lab
 from planning import GPU, HOSTS, host
-from spark_rl import gauges, launch, memory, network, prepare, registry, supervisor
 from spark_rl import host as hosts
+from spark_rl import launch, memory, network, prepare, registry, supervisor
 from spark_rl.errors import RequestError
+from spark_rl.gauges import system
+from spark_rl.launch import watching
 from spark_rl.live import Silent
-from spark_rl.memory import Guard
+from spark_rl.memory import Guard, Memory
 from spark_rl.model import Request
 from spark_rl.outcome import Outcome
 
@@ -83,18 +85,17 @@ def test_the_gpu_of_a_workstation_is_not_the_systems() -> None:
     assert memory.reserve(host(gpus=2), None) is None
 
 
-def test_the_machine_tells_what_is_left() -> None:
-    assert 0 < (gauges.available_mib() or 0) < 2**31
-
-
 class Falling:
-    """Memory that falls from one reading to the next, and stays where it is at the end."""
+    """A machine whose memory falls from one reading to the next, and stays where it is at the end."""
+
+    oom_kills = staticmethod(system.oom_kills)
 
     def __init__(self, *mib: int) -> None:
         self.mib = [*mib]
 
-    def __call__(self) -> int:
-        return self.mib.pop(0) if len(self.mib) > 1 else self.mib[0]
+    def memory(self) -> Memory:
+        left = self.mib.pop(0) if len(self.mib) > 1 else self.mib[0]
+        return Memory(total_mib=100_000, available_mib=left)
 
 
 class Told(Silent):
@@ -108,12 +109,12 @@ class Told(Silent):
 
 
 def trained(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, memory: Falling, limits: launch.Limits
+    folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, machine: Falling, limits: launch.Limits
 ) -> tuple[Outcome, list[str]]:
     """Train on a machine whose memory falls."""
     monkeypatch.setenv("FAKE_TRAINER", behaviour)
     monkeypatch.setattr(network, "answers", lambda: True)
-    monkeypatch.setattr(gauges, "available_mib", memory)
+    monkeypatch.setattr(watching, "system", machine)
     request = Request(
         action="train", cwd=str(folder), task="Isaac-Cartpole-Direct", library="rsl_rl", save_every="1", preflight=False
     )

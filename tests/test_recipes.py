@@ -92,7 +92,7 @@ def test_overrides_of_the_command_line_come_after_those_of_the_recipe(
     [
         ('tsak = "x"', "unknown key: tsak", "did you mean task?"),
         ("num_env = 4", "unknown key: num_env", "did you mean num_envs?"),
-        ('num_envs = "many"', "num_envs in {file} must be a whole number", "it holds 'many'"),
+        ('num_envs = "many"', 'num_envs in {file} must be a whole number or "auto"', "it holds 'many'"),
         ("num_envs = 1.5", "num_envs in {file} must be a whole number", "it holds 1.5"),
         ("num_envs = true", "num_envs in {file} must be a whole number", "it holds True"),
         ("video = 1", "video in {file} must be true or false", "it holds 1"),
@@ -111,6 +111,17 @@ def test_a_wrong_recipe_is_told(
     assert (code, document["error"]["code"]) == (2, 2)
     assert message.format(file=recipe) in document["error"]["message"]
     assert hint in document["error"]["hint"]
+
+
+def test_a_recipe_leaves_the_env_count_to_the_machine(
+    recipe: Path, planned: Callable[..., tuple[int, dict[str, Any]]]
+) -> None:
+    recipe.write_text(FULL.replace("num_envs = 512", 'num_envs = "auto"'), encoding="utf-8")
+    code, document = planned()
+    assert (code, "default" in document["reasons"]["num_envs"]) == (0, True), document
+    code, document = planned("--num-envs", "64", "agent.params.config.minibatch_size=1024")
+    assert code == 0
+    assert document["argv"][document["argv"].index("--num_envs") + 1] == "64"
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "unreadable"])

@@ -14,8 +14,10 @@ import pytest
 from fakes import lab
 from fakes.nvml import Driver
 from planning import HOSTS
-from spark_rl import footprints, registry, runs, tunings
+from spark_rl import registry, runs, tunings
 from spark_rl.errors import CheckError
+from spark_rl.gauges import footprints, system
+from spark_rl.memory import Memory
 from spark_rl.tuning import Key, Tuning
 
 if TYPE_CHECKING:
@@ -293,7 +295,7 @@ def test_the_own_processes_of_a_gpu_count_alone(monkeypatch: pytest.MonkeyPatch)
 
 def test_shared_memory_is_weighed_by_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     left = [100_000, 60_000, 80_000]
-    monkeypatch.setattr(footprints, "_available", lambda: left.pop(0))
+    monkeypatch.setattr(system, "memory", lambda: Memory(total_mib=120_000, available_mib=left.pop(0)))
     footprint = footprints.Footprint(0, unified=True)
     footprint.look()
     footprint.look()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spark_rl import gpus, host, installations, network, probes, settings
 from spark_rl.checks import groups
 from spark_rl.errors import RequestError
+from spark_rl.gauges import system
 from spark_rl.model import Finding
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def examine(cwd: Path, isaaclab: str | None = None, host_file: Path | None = Non
     found, broken = _installed(cwd, isaaclab)
     old = bool(found) and found[0][0].generation < 3
     machine = replace(
-        host.probe(),
+        host.probe(system.memory()),
         folders=host.folders(Path(found[0][0].path) if old else cwd),
         asset_host=None if os.environ.get("ISAACSIM_ASSET_ROOT") else network.answers(timeout_s=ASSETS_S),
     )

@@ -15,6 +15,8 @@ from spark_rl.model import Folder, Gpu, GpuProcess, Host, Installation, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from spark_rl.memory import Memory
+
 SCHEMA = "spark-rl/doctor/1"
 
 VARIABLES = (
@@ -37,17 +39,16 @@ VARIABLES = (
 """The environment variables that decide something in a plan."""
 
 
-def probe(environ: Mapping[str, str] | None = None) -> Host:
+def probe(memory: Memory, environ: Mapping[str, str] | None = None) -> Host:
     """Return the facts of this machine; takes no more than a few files and NVML where there is a driver."""
     environ = os.environ if environ is None else environ
-    memory = _meminfo()
     gpus, driver, cuda = _gpus()
     return Host(
         machine=platform.machine(),
         os=_os_name(),
         cpu_count=len(os.sched_getaffinity(0)),
-        memory_total_mib=memory.get("MemTotal", 0),
-        memory_available_mib=memory.get("MemAvailable", 0),
+        memory_total_mib=memory.total_mib,
+        memory_available_mib=memory.available_mib or 0,
         libgomp=find_library("libgomp.so.1", platform.machine()),
         gl=all(find_library(name, platform.machine()) for name in ("libGL.so.1", "libEGL.so.1")),
         glibc=_glibc(),
@@ -178,15 +179,6 @@ def _os_name() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     except OSError:
         return platform.system()
-
-
-def _meminfo() -> dict[str, int]:
-    """Return /proc/meminfo in MiB."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return {}
-    return {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.endswith("kB")}
 
 
 def _gpus() -> tuple[tuple[Gpu, ...], str | None, str | None]:

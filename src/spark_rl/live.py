@@ -187,7 +187,7 @@ def _saved(progress: Progress) -> str:
     if not unsaved:
         return name
     since = times.span(unsaved * progress.iteration_seconds) if progress.iteration_seconds else ""
-    return f"{name}, {unsaved} iterations unsaved" + (f" ({since})" if since else "")
+    return f"{name}, {unsaved} iteration{'s' if unsaved > 1 else ''} unsaved" + (f" ({since})" if since else "")
 
 
 def number(value: float) -> str:

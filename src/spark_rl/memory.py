@@ -20,6 +20,14 @@ PATIENCE = 3
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(mib|mb|m|gib|gb|g|)", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What programs started from here can have in all, and what they can still have, in MiB; None if unknown."""
+
+    total_mib: int
+    available_mib: int | None
+
+
 def mib(text: str, what: str) -> int:
     """Return an amount of memory such as ``8GiB``, ``512MiB`` or ``4096`` (MiB) in MiB.
 

@@ -26,6 +26,7 @@ from spark_rl import (
     tunings,
 )
 from spark_rl.errors import CheckError, RequestError
+from spark_rl.gauges import system
 from spark_rl.model import Finding
 from spark_rl.plan import Context, Facts, Knowledge, Target, plan, resolve, surroundings
 from spark_rl.plan.policy import REMOTE, choose, experiment, run_folder, wanted
@@ -65,7 +66,7 @@ def gather(place: Place) -> Facts:
     """
     if place.host_file is None:
         installation, chosen = _installation(place)
-        machine = replace(host.probe(), folders=host.folders(_run_folder(place.cwd, installation)))
+        machine = replace(host.probe(system.memory()), folders=host.folders(_run_folder(place.cwd, installation)))
         installation = installations.with_runtime(installation, os.environ)
     else:
         machine, listed = host.load(place.host_file)

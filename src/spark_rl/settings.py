@@ -48,6 +48,9 @@ RECIPE_KEYS: Mapping[str, type] = {
 }
 """What a recipe may say; each key means what the flag of that name means."""
 
+RECIPE_WORDS: Mapping[str, str] = {"num_envs": "auto"}
+"""The one word that a recipe may say in place of a number."""
+
 
 def user_file() -> Path:
     """Return the settings file of the user's config folder (``~/.config/spark-rl/spark-rl.toml`` on Linux)."""
@@ -111,15 +114,15 @@ def load_recipe(file: Path) -> dict[str, Any]:
     Raises:
         RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
     """
-    recipe = read_toml(file, RECIPE_KEYS)
+    recipe = read_toml(file, RECIPE_KEYS, RECIPE_WORDS)
     words = recipe.get("overrides", [])
     if not all(isinstance(word, str) and is_override(word) for word in words):
         raise RequestError(f"overrides in {file} is not a list of KEY=VALUE texts", 'overrides = ["env.decimation=4"]')
     return recipe
 
 
-def read_toml(file: Path, keys: Mapping[str, type]) -> dict[str, Any]:
-    """Read a flat TOML file whose keys and types are known.
+def read_toml(file: Path, keys: Mapping[str, type], words: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read a flat TOML file whose keys and types are known; ``words`` are what a key may say as well.
 
     Raises:
         RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
@@ -135,8 +138,10 @@ def read_toml(file: Path, keys: Mapping[str, type]) -> dict[str, Any]:
     for name, value in document.items():
         if name not in keys:
             raise RequestError(f"{file} has an unknown key: {name}", did_you_mean(name, keys, "known keys"))
-        if type(value) is not keys[name]:
-            raise RequestError(f"{name} in {file} must be {_NAMES[keys[name]]}", f"it holds {value!r}")
+        word = (words or {}).get(name)
+        if type(value) is not keys[name] and (word is None or value != word):
+            kinds = _NAMES[keys[name]] + (f' or "{word}"' if word else "")
+            raise RequestError(f"{name} in {file} must be {kinds}", f"it holds {value!r}")
     return document
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from spark_rl import assets, catalogues, external, host, installations, names, projects
 from spark_rl.description import describe
+from spark_rl.gauges import system
 from spark_rl.model import Request
 from spark_rl.plan import Facts, plan, resolve
 
@@ -51,7 +52,7 @@ def facts(project: Path) -> tuple[Facts, external.Project]:
     known = Facts(
         installation=installation,
         chosen="the Python of this test",
-        host=host.probe(),
+        host=host.probe(system.memory()),
         catalog=catalogues.load(installation, None),
         renames=catalogues.renames(),
         driver="",

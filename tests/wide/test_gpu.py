@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spark_rl import host
+from spark_rl.gauges import system
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ LIMIT_S = 1800.0
 
 @pytest.fixture(autouse=True)
 def _gpu() -> None:
-    if not host.probe().gpus:
+    if not host.probe(system.memory()).gpus:
         pytest.skip("no NVIDIA GPU can be seen")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import counting, dialects, gpus, launch, memory, registry, tuning, tunings
 from spark_rl.errors import CheckError, RequestError
-from spark_rl.footprints import Footprint
+from spark_rl.gauges.footprints import Footprint
 from spark_rl.intake import Intake
 from spark_rl.outcome import Outcome
 from spark_rl.plan.quantities import batch_rule

@@ -20,6 +20,7 @@ from spark_rl import (
     registry,
     supervisor,
 )
+from spark_rl.gauges import system
 from spark_rl.intake import Intake
 from spark_rl.memory import Guard
 from spark_rl.transcripts import Transcript
@@ -108,7 +109,7 @@ class Attending(supervisor.Watcher):
         self._folder: Path | None = None
         self._tail: events.Tail | None = None
         self._gauge = gauges.Gauge(devices)
-        self._oom_kills = gauges.oom_kills()
+        self._oom_kills = system.oom_kills()
         self._transcript = Transcript(registry.output(run.id))
         self._began = self._moved = self._phase_began = clock()
         self._ended_at: float | None = None
@@ -303,7 +304,7 @@ class Attending(supervisor.Watcher):
 
     def _weigh(self) -> None:
         """Read what memory is left; tell and record it where it is less than the system must keep."""
-        if self.limits.reserve_mib is None or (available := gauges.available_mib()) is None:
+        if self.limits.reserve_mib is None or (available := system.memory().available_mib) is None:
             return
         warned, least = self._guard.least_mib is not None, self._guard.least_mib
         self._guard = self._guard.read(available)
@@ -317,7 +318,7 @@ class Attending(supervisor.Watcher):
     @property
     def oom_killed(self) -> bool:
         """Whether the kernel killed something for want of memory since the start."""
-        return gauges.oom_kills() > self._oom_kills
+        return system.oom_kills() > self._oom_kills
 
     def _complete(self) -> bool:
         """Say whether everything that was asked for is done and saved."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from spark_rl.gauges import system
 
 DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia")
 """Where NVIDIA's driver shows that it is there."""
@@ -25,7 +26,7 @@ class Reading:
 
 
 class Gauge:
-    """Reads GPUs through NVML where there is a driver, and /proc/meminfo."""
+    """Reads GPUs through NVML where there is a driver, and the system's memory."""
 
     def __init__(self, indices: tuple[int, ...]) -> None:
         """Watch the GPUs with these indices, as the driver counts them; none of them: the system's memory alone."""
@@ -46,7 +47,9 @@ class Gauge:
         """Return the load and memory now, over all GPUs of the run."""
         load, used, total = self._gpus()
         if not total:
-            used, total = _system()
+            memory = system.memory()
+            total = memory.total_mib
+            used = 0 if memory.available_mib is None else total - memory.available_mib
         return Reading(gpu_percent=load, memory_used_mib=used, memory_total_mib=total)
 
     def _gpus(self) -> tuple[float | None, int, int]:
@@ -58,35 +61,3 @@ class Gauge:
                 memory = self._nvml.nvmlDeviceGetMemoryInfo(device)
                 used, total = used + memory.used // 2**20, total + memory.total // 2**20
         return (sum(loads) / len(loads) if loads else None), used, total
-
-
-def oom_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since the machine started."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            name, _, number = line.partition(" ")
-            if name == "oom_kill":
-                return int(number)
-    return 0
-
-
-def available_mib() -> int | None:
-    """Return the memory that programs can still have before the system must swap or kill, in MiB; None if unknown."""
-    return _meminfo().get("MemAvailable")
-
-
-def _system() -> tuple[int, int]:
-    """Return the used and the total memory of the system in MiB."""
-    sizes = _meminfo()
-    total = sizes.get("MemTotal", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20)
-    return total - sizes.get("MemAvailable", total), total
-
-
-def _meminfo() -> dict[str, int]:
-    """Return the first lines of the kernel's account of memory, in MiB."""
-    sizes: dict[str, int] = {}
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()[:5]:
-            name, _, rest = line.partition(":")
-            sizes[name] = int(rest.split()[0]) // 1024
-    return sizes

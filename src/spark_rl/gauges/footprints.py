@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_rl.gauges import system
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,7 +42,7 @@ class Footprint:
     def free_mib(self) -> int | None:
         """Return the memory that can still be had, in MiB, None where nobody knows."""
         if self._nvml is None:
-            return _available()
+            return system.memory().available_mib
         with suppress(self._nvml.NVMLError):
             free: int = self._nvml.nvmlDeviceGetMemoryInfo(self._device).free // 2**20
             return free
@@ -64,7 +66,7 @@ class Footprint:
             grown = None if used is None or self._used_before is None else max(0, used - self._used_before)
             return self._own_of_gpu() or grown
         resident = sum(_resident(pid) for pid in _below(os.getpid()))
-        available = _available()
+        available = system.memory().available_mib
         if not self._unified or available is None or self._free_before is None:
             return resident or None
         return max(resident, self._free_before - available)
@@ -100,11 +102,3 @@ def _resident(pid: int) -> int:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
         return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") // 2**20
     return 0
-
-
-def _available() -> int | None:
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) // 1024
-    return None
