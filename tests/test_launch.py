@@ -22,6 +22,7 @@ from spark_rl.launch import attempts
 from spark_rl.live import Silent
 from spark_rl.model import Finding, Request
 from spark_rl.outcome import Outcome
+from spark_rl.prepare import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -307,7 +308,7 @@ def test_bounded_play_tells_what_was_measured(trained: Command) -> None:
     played = json.loads(out)["played"]
     assert (played["steps"], played["episodes"], played["mean_return"], played["mean_length"]) == (300, 2, 4.5, 290.0)
     assert played["checkpoint"].endswith("/model_9.pt")
-    assert trained.notes.started()["argv"][:4] == [prepare.DRIVER, "--steps", "300", "--"]
+    assert trained.notes.started()["argv"][:4] == [places.DRIVER, "--steps", "300", "--"]
 
 
 @pytest.mark.parametrize(
