@@ -143,7 +143,7 @@ def following(rungs: Sequence[Rung], rules: Rules) -> Next:
     if between is not None:
         return Next(count=between, why=f"{count} would not fit")
     why = f"{count} environments would need about {expected_mib(rungs, count) or 0:.0f} MiB"
-    return Next(count=None, why=f"{why}, and {rules.budget_mib} MiB may be used")
+    return Next(count=None, why=f"{why}, more than the {rules.budget_mib} MiB that the reserve leaves")
 
 
 def _fits(rungs: Sequence[Rung], count: int, rules: Rules) -> bool:
