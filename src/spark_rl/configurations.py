@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import tempfile
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,6 +110,9 @@ def _source(place: Place) -> str:
 def _ask(
     place: Place, words: Sequence[str], python: Sequence[str], environ: Mapping[str, str], cwd: Path
 ) -> dict[str, Any]:
+    import subprocess
+    import tempfile
+
     request = {"task": place.task, "agent": place.agent, "play": place.play, "words": list(words)}
     with tempfile.TemporaryDirectory(prefix="spark-rl-") as folder:
         output = Path(folder, "configuration.json")
@@ -160,6 +161,8 @@ def _said(text: str, status: int) -> str:
 
 def _remember(place: Place, words: Sequence[str], document: Mapping[str, Any], resolutions: list[Any]) -> None:
     """Write a document for the next :func:`recall`; a folder that cannot be written is no error."""
+    import tempfile
+
     body = json.dumps({**document, "resolutions": resolutions, "sources": []}, separators=(",", ":"))
     head = json.dumps({**_head(place, body), "sources": document["sources"]}, separators=(",", ":"))
     unfinished: Path | None = None
