@@ -24,8 +24,8 @@ LAYERS = (
         "signatures summaries supplies text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files configurations engines events gauges host installations logs network "
-        "output preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
+        "catalogues checkpoint_files configurations engines events first_process gauges host installations logs "
+        "network output preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs",
     (

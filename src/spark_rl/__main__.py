@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 it failed, 2 the request is wrong, 3 our bug, 130 or 143 stopped."""
+    if os.getpid() == 1:
+        from spark_rl import first_process
+
+        first_process.divide()
     # Whoever closed a stream does not want to read it.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program lives
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program lives

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spark_rl import memory, registry, supervisor, times
+from spark_rl import first_process, memory, registry, supervisor, times
 from spark_rl.errors import CheckError, RequestError, SparkError
 from spark_rl.launch import continuing, recording
 from spark_rl.launch.attempts import Ended, attempt
@@ -60,8 +60,13 @@ def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, 
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` is no time, or ``reserve`` no amount of memory.
+        RequestError: ``stall`` is no time, ``reserve`` no amount of memory, or nothing can go on without this process.
     """
+    if detach and first_process.is_first():
+        raise RequestError(
+            "a container ends with its first process, and the run with it",
+            "leave out --detach here, and start the container itself with: docker run --detach",
+        )
     seconds = times.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
     if seconds is not None and seconds <= 0:
         raise RequestError("--stall-timeout must be more than nothing", "leave it out to wait for ever")
