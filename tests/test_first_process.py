@@ -54,11 +54,14 @@ def run(text: str, folder: Path, number: int = 0) -> int:
     """Run ``text`` behind a first process, send that one a signal once ``text`` has said something, return its code."""
     env = os.environ | {"PYTHONPATH": str(lab.SOURCES)}
     child = subprocess.Popen(program(text), cwd=folder, env=env, stdout=subprocess.PIPE, text=True)
-    if number:
-        assert child.stdout is not None
-        child.stdout.readline()
-        os.kill(first_process(child), number)
-    return lab.finish(child)[0]
+    try:
+        if number:
+            assert child.stdout is not None
+            child.stdout.readline()
+            os.kill(first_process(child), number)
+        return lab.finish(child)[0]
+    finally:
+        child.kill()
 
 
 def first_process(child: subprocess.Popen[str]) -> int:
