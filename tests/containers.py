@@ -153,8 +153,9 @@ def _pip_access(folder: Path) -> list[str]:
         words.append(f"--secret=id=ca,src={certificates}")
         settings["cert"] = "/run/secrets/ca"
     places = {word.removeprefix("file://") for value in settings.values() for word in value.split()}
-    here = sorted(place for place in places if place.startswith("/") and Path(place).exists())
-    words += [f"--volume={place}:{place}:ro" for place in here]
+    # The files that an index in a folder names lie beside it.
+    places = {place.removesuffix("/simple") for place in places if place.startswith("/")}
+    words += [f"--volume={place}:{place}:ro" for place in sorted(places) if Path(place).exists()]
     file = folder / "pip.conf"
     file.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()))
     return [*words, f"--secret=id=pip,src={file}"]
