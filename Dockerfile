@@ -43,10 +43,10 @@ CMD ["--help"]
 
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE} AS kitless
-# GL and EGL record videos. Their versions are the base image's Debian's: it serves the newest only.
+# GL and EGL record videos, and rsl_rl asks for git. Their versions are the base image's Debian's: it serves the newest only.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libgomp1 \
+ && apt-get install -y --no-install-recommends git libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libgomp1 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=requirements /requirements.txt /opt/spark-rl/
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip --mount=type=secret,id=ca \

@@ -162,6 +162,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 1000",
     ),
     "library-version": (
+        "ImportError: Failed to initialize: Bad git executable.",
         "[ERROR] Please install the correct version of RSL-RL.",
         "[skrl:ERROR] Unsupported skrl version: 1.3.0. Install supported version using 'pip install skrl>=1.4.3'",
         "ModuleNotFoundError: No module named 'torchrl'",

@@ -238,6 +238,12 @@ def _libraries() -> Iterator[Signature]:
     )
     yield Signature(
         failure="library-version",
+        what="rsl_rl needs git, and there is none",
+        literals=("Failed to initialize: Bad git executable",),
+        hint="install it: sudo apt-get install git",
+    )
+    yield Signature(
+        failure="library-version",
         what="the Python package {package} is missing or has the wrong version",
         literals=("ModuleNotFoundError: No module named '", "ImportError: cannot import name '"),
         pattern=re.compile(rf"(?:No module named|cannot import name '\w+' from) '(?P<package>(?:{_PINNED})\b[\w.]*)'"),
