@@ -49,14 +49,18 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends git libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libgomp1 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=requirements /requirements.txt /opt/spark-rl/
+# psutil 5.9 and PyOpenGL-accelerate have no wheels for arm64: a compiler comes and goes.
+# hadolint ignore=DL3008
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip --mount=type=secret,id=ca \
-    python3 -m venv /opt/spark-rl \
- && PIP_CONFIG_FILE=/run/secrets/pip /opt/spark-rl/bin/python -m pip install -r /opt/spark-rl/requirements.txt
+    apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev \
+ && python3 -m venv /opt/spark-rl \
+ && PIP_CONFIG_FILE=/run/secrets/pip /opt/spark-rl/bin/python -m pip install -r /opt/spark-rl/requirements.txt \
+ && apt-get purge -y --auto-remove gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     /opt/spark-rl/bin/python -m pip install --no-cache-dir --no-deps /dist/*.whl
 # Any user may run it (docker run --user): the folders are everybody's, and torch asks for a name.
 RUN useradd --uid 1000 --home-dir /home/robot --no-log-init robot \
- && mkdir -p /home/robot /work && chmod 0777 /home/robot /work
+ && mkdir -p /home/robot /work && chmod 1777 /home/robot /work
 ENV PATH=/opt/spark-rl/bin:$PATH HOME=/home/robot USER=robot NVIDIA_DRIVER_CAPABILITIES=compute,graphics,utility,video
 USER 1000
 WORKDIR /work
