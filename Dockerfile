@@ -23,10 +23,10 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip --moun
 FROM ${ISAACLAB_IMAGE} AS isaaclab
 USER 0
 # Isaac Sim's Python carries the launcher, in an environment of its own: nothing of Isaac Lab's changes.
-RUN --mount=type=bind,from=wheel,source=/dist,target=/dist --mount=type=cache,target=/root/.cache/pip \
-    --mount=type=secret,id=pip --mount=type=secret,id=ca \
+COPY --from=wheel /dist /opt/spark-rl/dist
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip --mount=type=secret,id=ca \
     /isaac-sim/kit/python/bin/python3 -m venv /opt/spark-rl \
- && PIP_CONFIG_FILE=/run/secrets/pip /opt/spark-rl/bin/python -m pip install /dist/*.whl
+ && PIP_CONFIG_FILE=/run/secrets/pip /opt/spark-rl/bin/python -m pip install /opt/spark-rl/dist/*.whl
 # NVIDIA's image is made for root: other users may not enter /isaac-sim, and Kit writes into these folders of it.
 RUN useradd --non-unique --uid 1000 --home-dir /home/robot --no-log-init robot \
  && chmod o+rx /isaac-sim \
@@ -56,8 +56,8 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip --moun
  && python3 -m venv /opt/spark-rl \
  && PIP_CONFIG_FILE=/run/secrets/pip /opt/spark-rl/bin/python -m pip install -r /opt/spark-rl/requirements.txt \
  && apt-get purge -y --auto-remove gcc libc6-dev && rm -rf /var/lib/apt/lists/*
-RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
-    /opt/spark-rl/bin/python -m pip install --no-cache-dir --no-deps /dist/*.whl
+COPY --from=wheel /dist /opt/spark-rl/dist
+RUN /opt/spark-rl/bin/python -m pip install --no-cache-dir --no-deps /opt/spark-rl/dist/*.whl
 # Any user may run it (docker run --user): the folders are everybody's, and torch asks for a name.
 RUN useradd --uid 1000 --home-dir /home/robot --no-log-init robot \
  && mkdir -p /home/robot /work && chmod 1777 /home/robot /work
