@@ -148,6 +148,31 @@ def test_a_library_that_is_not_there_fails_its_own_cells_alone(isaaclab: Lab, cl
     }
 
 
+def test_a_checkout_is_asked_through_its_own_script(isaaclab: Lab, cli: Cli, tmp_path: Path) -> None:
+    checkout = Lab(tmp_path / "IsaacLab", checkout=True)
+    code, document, _ = cli(lab=checkout.path)
+    assert code == 0
+    assert set(states(document).values()) == {"accepted"}, "Isaac Sim is there: no task is refused"
+    assert document["parsed"] == len(document["cells"])
+
+
+def test_tasks_of_a_project_are_parsed_with_the_project_on_the_path(
+    isaaclab: Lab, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = tmp_path / "project" / "my_robot" / "__init__.py"
+    walk.parent.mkdir(parents=True)
+    keys = '"env_cfg_entry_point": "my_robot.env:Env", "rsl_rl_cfg_entry_point": "my_robot.agent:Agent"'
+    walk.write_text(f'import gymnasium as gym\n\ngym.register(id="My-Walk", entry_point="m:Env", kwargs={{{keys}}})\n')
+    monkeypatch.setenv("SPARK_RL_TASKS", str(tmp_path / "project"))
+    code, document, err = cli("--only", "My-Walk", "--only", CARTPOLE)
+    assert code == 0, document
+    assert states(document) == dict.fromkeys(
+        (CARTPOLE, "My-Walk/rsl_rl/PPO/train", "My-Walk/rsl_rl/PPO/play"), "accepted"
+    )
+    assert "parses 1 command line:" in err
+    assert "parses 2 command lines:" in err
+
+
 @pytest.mark.parametrize("version", ["2.1.0", "2.2.0", "2.3.0", "2.3.2"])
 def test_of_isaac_lab_2_plans_are_made_and_it_is_said_that_nothing_was_parsed(
     isaaclab: Lab, cli: Cli, tmp_path: Path, version: str, capsys: pytest.CaptureFixture[str]

@@ -33,9 +33,7 @@ class Child:
     cwd: Path
 
 
-def ask(
-    child: Child, cases: Sequence[Sequence[str]], tell: Callable[[int], None] = lambda _count: None
-) -> tuple[Answer, ...]:
+def ask(child: Child, cases: Sequence[Sequence[str]], tell: Callable[[int], None]) -> tuple[Answer, ...]:
     """Return Isaac Lab's answer to each command line, in order.
 
     Args:

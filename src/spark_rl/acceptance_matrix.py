@@ -30,6 +30,9 @@ SECONDS_EACH, SECONDS_ONCE = 0.06, 8
 """What the answer to one command line usually takes, and the import of Isaac Lab."""
 
 
+TELL_EVERY_S = 10.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
     attempt: Attempt
@@ -111,9 +114,24 @@ def _answers(planned: Sequence[_Planned], facts: Facts, tell: Callable[[str], No
     for around, places in groups.items():
         cases = [_words(planned[place].attempt) for place in places]
         seconds = SECONDS_ONCE + SECONDS_EACH * len(cases)
-        tell(f"Isaac Lab {facts.installation.version} parses {len(cases)} command lines: about {seconds:.0f} s")
-        found |= zip(places, acceptance_child.ask(_child(around, facts), cases), strict=True)
+        many = f"{len(cases)} command line{'s' * (len(cases) != 1)}"
+        tell(f"Isaac Lab {facts.installation.version} parses {many}: about {seconds:.0f} s")
+        answers = acceptance_child.ask(_child(around, facts), cases, _counting(len(cases), tell))
+        found |= zip(places, answers, strict=True)
     return found
+
+
+def _counting(total: int, tell: Callable[[str], None]) -> Callable[[int], None]:
+    """Return what tells now and then how many answers there are."""
+    told = time.monotonic()
+
+    def count(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TELL_EVERY_S:
+            told = time.monotonic()
+            tell(f"  {done} of {total}")
+
+    return count
 
 
 def _words(attempt: Attempt) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ def run_cli(action, words):
     known, overrides = parser.parse_known_args(words)
     if unknown := [word for word in overrides if "=" not in word]:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if known.task.startswith("My-") and "SPARK_RL_TASK_MODULES" not in os.environ:
+        raise ValueError(f"no task {known.task}")
     keys = dict(word.split("=", 1) for word in overrides)
     if "env.ends" in keys:
         return int(keys["env.ends"])
@@ -55,10 +57,13 @@ def start(config):
 
 
 class Lab:
-    """An environment with such an Isaac Lab and no Isaac Sim; ``kit`` are the tasks that need it there."""
+    """An environment with such an Isaac Lab and no Isaac Sim; ``kit`` are the tasks that need it there.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = stand_in.kitless(folder)
+    A ``checkout`` has Isaac Sim linked into it, and ``isaaclab.sh`` chooses its Python.
+    """
+
+    def __init__(self, folder: Path, *, checkout: bool = False) -> None:
+        self.path = stand_in.checkout(folder, "3.0.0") if checkout else stand_in.kitless(folder)
         self.modules = folder / "modules"
         entrypoints = self.modules / "isaaclab_rl" / "entrypoints"
         (entrypoints / "backends").mkdir(parents=True)
@@ -70,8 +75,11 @@ class Lab:
                 (entrypoints / "backends" / f"{action}_{library}.py").write_text(_BACKEND, encoding="utf-8")
         self._kit = entrypoints / "kit.json"
         self.kit = {task.id for task in catalogues.shipped("3.0.0").tasks if task.kitless is False}
-        program = f'#!/bin/sh\nPYTHONPATH={quote(str(self.modules))} exec {quote(sys.executable)} -S "$@"\n'
-        lab.program(self.path / "bin" / "python", program)
+        python = f'PYTHONPATH={quote(str(self.modules))} exec {quote(sys.executable)} -S "$@"'
+        if checkout:
+            lab.program(self.path / "isaaclab.sh", f'#!/bin/sh\n[ "$1" = -p ] && shift\n{python}\n')
+        else:
+            lab.program(self.path / "bin" / "python", f"#!/bin/sh\n{python}\n")
 
     @property
     def kit(self) -> set[str]:
