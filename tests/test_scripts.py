@@ -335,7 +335,7 @@ def test_two_at_once_wait_for_each_other(machine: Machine) -> None:
 def test_an_unknown_kind_or_tier(machine: Machine) -> None:
     assert told(machine.setup("heavy")[1]) == ("unknown kind of environment: heavy", "scripts/setup [dev|light]")
     code, _, err = machine.run(str(machine.clone / "scripts" / "test"), "--slow")
-    assert (code, told(err)) == (2, ("unknown tier: --slow", "scripts/test [--fast|--wide]"))
+    assert (code, told(err)) == (2, ("unknown tier: --slow", "scripts/test [--lint|--fast|--wide]"))
 
 
 class Ready(Machine):

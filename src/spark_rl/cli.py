@@ -329,6 +329,30 @@ def doctor(
     raise typer.Exit(1 if any(finding.level == "error" for finding in seen.findings) else 0)
 
 
+@app.command(context_settings=_PASS, epilog="KEY=VALUE words are for every plan; so are the words after --.")
+def smoke(
+    ctx: typer.Context,
+    *,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Plan every task, and have Isaac Lab 3.0 parse the plans.")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only the cells that this part of a name, or * pattern, means.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Without the cells that it means.")] = None,
+    isaaclab: IsaacLab = None,
+    host_file: HostFile = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that this installation works; a cell's name is TASK/LIBRARY/ALGORITHM/ACTION."""
+    from spark_rl import acceptance_cli
+
+    if not plan_only:
+        raise RequestError("smoke only plans so far", "add --plan-only")
+    own = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+    acceptance_cli.plan_only(locals(), rest=ctx.args, passthrough=ctx.obj or (), own=own)
+
+
 @app.command()
 def config(*, as_json: Json = False) -> None:
     """Show every setting, and where its value comes from."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from spark_rl.acceptance import Report
     from spark_rl.catalog import Catalog
     from spark_rl.checks.groups import Section
     from spark_rl.comparison import Comparison, Learned
@@ -285,6 +286,13 @@ def climb(value: Climb, *, png: Path | None, as_json: bool) -> None:
     out(tune_tables.climb(value, tables.screen(), ascii_only=plots.is_plain()))
     if png is not None:
         talk(f"note: written to {png}")
+
+
+def acceptance(value: Report, *, as_json: bool) -> None:
+    """Print what became of the plans of a catalogue."""
+    from spark_rl import acceptance_tables, tables
+
+    document(value.to_document()) if as_json else out(acceptance_tables.page(value, tables.screen()))
 
 
 def confirmed(question: str) -> bool:

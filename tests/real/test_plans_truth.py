@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
-import subprocess
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,54 +11,19 @@ from typing import Any
 import pytest
 
 from planning import CWD, planned
+from spark_rl import acceptance_child
+from spark_rl.acceptance import Answer
 from spark_rl.model import CheckpointFile
 
 pytestmark = pytest.mark.real
 
-# Run by Isaac Lab's Python: each command line goes through the real entry until it would launch the simulation.
-CHILD = """
-import importlib, io, json, sys, warnings
-from contextlib import redirect_stderr, redirect_stdout
-
-warnings.simplefilter("ignore")
-from isaaclab_rl.entrypoints import dispatch
-
-class Launched(BaseException):
-    pass
-
-def launch(*args, **kwargs):
-    raise Launched
-
-for action in ("train", "play"):
-    for library in ("rsl_rl", "rl_games", "skrl", "sb3"):
-        importlib.import_module(f"isaaclab_rl.entrypoints.backends.{action}_{library}").launch_simulation = launch
-
-def outcome(action, words):
-    said = io.StringIO()
-    sys.argv = ["isaaclab"]
-    try:
-        with redirect_stdout(said), redirect_stderr(said):
-            code = dispatch.run_cli(action, words)
-    except Launched:
-        return "launched"
-    except BaseException as error:
-        return f"{type(error).__name__}: {error} {said.getvalue()[-300:]}"
-    return f"ended with {code} {said.getvalue()[-300:]}"
-
-cases = json.load(sys.stdin)
-print("RESULT", json.dumps([outcome(action, words) for action, *words in cases]))
-"""
-
 CARTPOLE = "Isaac-Cartpole-Direct-v0"
 
 
-def accepted(cases: list[list[str]]) -> list[str]:
-    """Return what became of each (action, word ...): ``launched``, or what Isaac Lab said against it."""
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD], input=json.dumps(cases), capture_output=True, text=True, timeout=600, check=True
-    )
-    line = next(line for line in child.stdout.splitlines() if line.startswith("RESULT "))
-    return [str(result) for result in json.loads(line.removeprefix("RESULT "))]
+def asked(cases: list[list[str]]) -> tuple[Answer, ...]:
+    """Return what Isaac Lab says to each (action, word ...)."""
+    child = acceptance_child.Child(python=(sys.executable,), environ=os.environ, cwd=Path.cwd())
+    return acceptance_child.ask(child, cases, lambda _count: None)
 
 
 def tutorial() -> list[dict[str, Any]]:
@@ -134,7 +98,7 @@ REFUSED = [
 def test_every_plan_reaches_the_simulation_and_no_wrong_command_does() -> None:
     plans = [planned("kitless", **request) for request in REQUESTS]
     cases = [list(plan.argv[plan.argv.index("isaaclab") + 1 :]) for plan in plans]
-    results = accepted(cases + REFUSED)
-    stopped = [(case, said) for case, said in zip(cases, results, strict=False) if said != "launched"]
+    answers = asked(cases + REFUSED)
+    stopped = [(case, answer) for case, answer in zip(cases, answers, strict=False) if answer != Answer()]
     assert stopped == []
-    assert "launched" not in results[len(cases) :]
+    assert all(answer.error for answer in answers[len(cases) :])
