@@ -172,6 +172,38 @@ def tune(
     _act("tune", ctx, {**locals(), "host_file": None})
 
 
+@app.command()
+def smoke(
+    *,
+    matrix: Annotated[
+        str | None, typer.Option("--matrix", metavar="FILE", help="TOML file of cells, or the name of a shipped one.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only cells with this in the name.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not the cells with this.")] = None,
+    require: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Cells whose skip is a failure.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Cells at once. Default: by GPUs, or by cores.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
+    baseline: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with this --json report.")] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option(min=0, metavar="PERCENT", help="Fail when a cell is so much slower than before.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(metavar="PATH", help="Keep runs and logs here.")] = None,
+    device: Device = None,
+    isaaclab: IsaacLab = None,
+    assets: Assets = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that this installation trains and plays: a matrix of short real runs, and a report."""
+    given = {**locals()}
+    from spark_rl import proving
+
+    _check_values(given)
+    proving.smoke_test(given, _here())
+
+
 _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
