@@ -18,19 +18,21 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
-        "description dialects documents evidence explanation external figures gpus intake judging junit literals markdown matrix memory "
-        "names override_values overrides plan profiles proofs reasons redact registrations regressions scanning search selection "
-        "signatures summaries supplies text times tuning value_types witness words"
+        "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting "
+        "curves description dialects documents evidence explanation external figures gpus intake judging junit "
+        "literals markdown matrix memory names override_values overrides plan profiles proofs reasons redact "
+        "registrations regressions scanning search selection signatures summaries supplies text times tuning "
+        "value_types witness words"
     ),
     (
         "catalogues checkpoint_files configurations engines events gauges host installations logs matrices "
-        "network output preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
+        "network output preload probes projects provenance registry retrieving settings supervisor transcripts "
+        "tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs smoke",
     (
-        "__main__ acting asset_tables assets_cli cli curve_tables live options plots proving render run_tables runs_cli "
-        "smoke_tables smoke_view tables trees tune_tables"
+        "__main__ acting asset_tables assets_cli cli curve_tables live options plots proving render run_tables "
+        "runs_cli smoke_tables smoke_view tables trees tune_tables"
     ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""

@@ -71,7 +71,7 @@ def _facts(report: Report) -> tuple[tuple[str, str], ...]:
 
 def _case(result: Result) -> ET.Element:
     cell = result.cell
-    name = cell.name.removeprefix(f"{cell.task}/")
+    name = cell.name.removeprefix(cell.task).removeprefix("/") or "default"
     case = ET.Element("testcase", classname=_token(cell.task), name=_token(name), time=f"{result.seconds:.3f}")
     message = _text(f"{result.message} ({result.hint})" if result.hint else result.message)
     if result.status in ("skipped", "not-run"):

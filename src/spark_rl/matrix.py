@@ -162,7 +162,7 @@ def _play(value: Any, where: str) -> Play | None:
     """Return what is to be played: a number of steps, or a table with ``steps``, ``num_envs`` and ``task``."""
     if value is None:
         return None
-    table = {"steps": value} if type(value) is int else value
+    table: Any = {"steps": value} if type(value) is int else value
     kinds: dict[str, type] = {"steps": int, "num_envs": int, "task": str}
     if not isinstance(table, dict) or "steps" not in table:
         raise RequestError(f"play in {where} must be a number of steps, or a table with steps", "play = 20")
@@ -170,13 +170,13 @@ def _play(value: Any, where: str) -> Play | None:
         if key not in kinds:
             known = [field.name for field in fields(Play)]
             raise RequestError(f"play in {where} has an unknown key: {key}", did_you_mean(key, known, "known keys"))
-        if type(entry) is not kinds[key] or (kinds[key] is int and entry < 1):
+        if type(entry) is not kinds[key] or (isinstance(entry, int) and entry < 1):
             raise RequestError(f"{key} of play in {where} cannot be {entry!r}", "play = { steps = 20, num_envs = 8 }")
     return Play(**table)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Say whether a cell's name is meant by a pattern: with ``*``, ``?`` or ``[]`` the whole name, else a part of it."""
+    """Say whether a cell's name is meant: by a pattern with ``*``, ``?`` or ``[]`` as a whole, by another in part."""
     return any(
         fnmatch(name.lower(), pattern.lower() if set(pattern) & set("*?[") else f"*{pattern.lower()}*")
         for pattern in patterns

@@ -27,9 +27,9 @@ class Result:
     """What a cell came to.
 
     ``kind`` is the class of a failure: one of :data:`spark_rl.records.Failure`, ``request`` or ``check`` where nothing
-    could be started, ``required`` for a skip that may not be, ``bug`` when spark-rl itself failed. ``message`` says what
-    happened or why it was skipped. ``iterations`` are done, of as many as were asked for; ``env_steps_per_s`` counts over
-    all environments; ``peak_memory_mib`` is what it held at most (of its GPU, or of the system where there is none).
+    could be started, ``required`` for a skip that may not be, ``bug`` when spark-rl itself failed. ``message`` says
+    what happened or why it was skipped. ``iterations`` are those that are done; ``env_steps_per_s`` counts over all
+    environments; ``peak_memory_mib`` is what it held at most (of its GPU, or of the system where there is none).
     ``played`` is what bounded play measured, ``plan`` the training's plan, ``log`` the last lines that were printed,
     ``folder`` where all it left lies.
     """
@@ -146,4 +146,4 @@ class Report:
         }
 
 
-_WORDS: Mapping[Status, str] = {"not-run": "not run"} | {status: status for status in STATUSES if status != "not-run"}
+_WORDS: Mapping[str, str] = {status: status.replace("-", " ") for status in STATUSES}

@@ -88,7 +88,6 @@ def smoke_test(given: Mapping[str, Any], cwd: Path) -> None:
     baseline = matrices.load_report(given["baseline"]) if given["baseline"] else None
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"]))
     scene = Scene(cwd=cwd, facts=facts, file=file, given=given, started_at=time.time())
-    scene.write_junit(())
     folder = _folder(given["folder"], cwd)
     wanted = smoke.Wanted(
         cells=cells,

@@ -109,7 +109,6 @@ def compare(baseline: Mapping[str, Any], report: Report, percent: float) -> Regr
 
 def _slower(before: Mapping[str, Any], now: Result) -> Slower | None:
     speed = before.get("env_steps_per_s")
-    known = isinstance(speed, int | float) and speed > 0
-    if not known or now.status != "passed" or now.env_steps_per_s is None:
+    if now.status != "passed" or now.env_steps_per_s is None or not isinstance(speed, int | float) or speed <= 0:
         return None
     return Slower(name=now.cell.name, before=float(speed), now=now.env_steps_per_s)

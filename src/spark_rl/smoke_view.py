@@ -95,13 +95,12 @@ def frame(jobs: tuple[Job, ...], left: int, now: float, view: Lines) -> Renderab
 
     table = Table.grid(padding=(0, 2))
     for column in ("left", "left", "right", "right", "right"):
-        table.add_column(justify=column, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(justify=column, no_wrap=True)
     for job in jobs:
         table.add_row(Text.assemble(("● ", "green"), (job.cell.name, "bold")), *_how_far(job, now))
     waiting = f", {left} waiting" if left else ""
-    return Group(
-        table, Text(f"{view.done} of {view.total} done{waiting} · Ctrl-C stops, and reports what is done", "dim")
-    )
+    counted = f"{view.done} of {view.total} done{waiting} · Ctrl-C stops, and reports what is done"
+    return Group(table, Text(counted, "dim"))
 
 
 def _how_far(job: Job, now: float) -> tuple[str, str, str, str]:

@@ -122,9 +122,10 @@ def prove(
         wanted: The cells, and how they are to run.
         ready: Plans a cell.
         view: Shows how far it is.
-        keep: Takes the results after each cell; what has no result yet is ``not-run``.
+        keep: Takes the results before and after each cell; what has no result yet is ``not-run``.
     """
     run = Matrix(wanted=wanted, ready=ready, view=view, waiting=list(wanted.cells))
+    keep(_all(run))
     with supervisor.listening() as heard:
         try:
             while run.waiting or run.jobs:

@@ -61,7 +61,7 @@ class Words:
 
     def _common(self, options: Mapping[str, str | int | None]) -> tuple[str, ...]:
         shared = {"device": self.request.device, "assets": self.request.assets, "isaaclab": self.isaaclab}
-        named = ((name, value) for name, value in (options | shared).items() if value is not None)
+        named = ((name, value) for name, value in {**options, **shared}.items() if value is not None)
         return (*(word for name, value in named for word in (f"--{name}", str(value))), "--headless", "--json")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spark_rl import gauges, gpus, memory
+from spark_rl import gpus, memory
+from spark_rl.gauges import system
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +40,7 @@ class Room:
     host: Host
     jobs: int
     isaacsim: bool
-    available: Callable[[], int | None] = gauges.available_mib
+    available: Callable[[], int | None] = lambda: system.memory().available_mib
 
     def berth(self, cell: Cell, device: str | None, taken: Iterable[tuple[Berth, int]]) -> Berth | None:
         """Return what a cell can have now, None when it must wait.

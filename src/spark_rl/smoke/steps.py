@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from spark_rl import codec, supervisor
-from spark_rl.footprints import Footprint
+from spark_rl.gauges.footprints import Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ class Going:
         self.stopped: Stopped | None = None
         self._killed = False
         self._deadline = 0.0
-        self._alive, self._looked = now, now
+        self._alive, self._looked = now, now - LOOK_S
         self._signs: tuple[object, ...] = ()
         self._data, self._talk = place.folder / f"{step.action}.json", place.folder / f"{step.action}.txt"
         argv = (*_SHELL, str(self._data), sys.executable, "-m", "spark_rl", *step.words)
