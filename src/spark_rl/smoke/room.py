@@ -18,6 +18,9 @@ KITLESS_MIB, ISAACSIM_MIB = 3072, 12288
 """What a cell is taken to need of the system's memory, without and with Isaac Sim, unless its table says so."""
 
 
+MOST_ON_CPU = 4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Berth:
     """What a running cell has to itself: ``gpu``, None for the CPU, and ``need_mib`` of the system's memory.
@@ -86,5 +89,5 @@ def _alone(gpu: Gpu) -> tuple[tuple[str, str], ...]:
 
 
 def usual_jobs(host: Host) -> int:
-    """Return how many cells run at once unless somebody says: one for each GPU, or for each two cores."""
-    return len(gpus.visible(host)) or max(1, host.cpu_count // 2)
+    """Return how many cells run at once unless somebody says: one for each GPU, or for each core up to a few."""
+    return len(gpus.visible(host)) or min(host.cpu_count, MOST_ON_CPU)
