@@ -189,7 +189,7 @@ def test_the_matrix_for_isaac_sim_needs_it() -> None:
 def test_the_matrix_of_the_tutorial_is_its_twenty_commands() -> None:
     with (TOP / "tests" / "tutorial.tsv").open(encoding="utf-8") as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
-    commands = []
+    commands: list[tuple[str | None, ...]] = []
     for cell in matrices.load("smoke-tutorial")[1]:
         envs = "" if cell.num_envs is None else str(cell.num_envs)
         commands.append(("train", cell.library, cell.task, envs, cell.algorithm or ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import matrices, redact, times
+from spark_rl import matrices, redact, times, witness
 from spark_rl.proofs import Result
 from spark_rl.smoke.steps import Step
 
@@ -151,4 +151,4 @@ def _log(ended: Ended, place: Place) -> tuple[str, ...]:
     """Return the last lines that Isaac Lab printed, those of spark-rl where it was not started; without secrets."""
     output = matrices.tail(place.record(ended.step.run) / "output.log", LINES)
     lines = output or matrices.tail(place.folder / f"{ended.step.action}.txt", LINES)
-    return tuple(redact.word(line) for line in lines)
+    return tuple(redact.word(witness.plain(line)) for line in lines)
