@@ -103,6 +103,14 @@ def test_a_table_says_why_a_cell_did_not_pass() -> None:
     assert text.splitlines()[-1] == "failed: 1 passed, 1 failed, 1 skipped, 1 not run; this report is partial"
     assert smoke_tables.verdict(report(skipped())) == "failed: 1 skipped; nothing was proven"
     assert smoke_tables.verdict(report(passed())) == "passed: 1 passed"
+    assert smoke_tables.verdict(report(passed(), UNRUN, stopped_by=2)).startswith("interrupted: 1 passed, 1 not run")
+
+
+@pytest.mark.parametrize(("width", "last"), [(100, "time"), (70, "memory"), (50, "steps/s"), (20, "cell")])
+def test_columns_go_where_there_is_no_room(width: int, last: str) -> None:
+    text = smoke_tables.report(report(passed()), Screen(width=width))
+    assert text.splitlines()[0].split()[-1] == last
+    assert text.splitlines()[1].split()[:2] == [ANT.name, "passed"]
 
 
 def test_the_document_holds_everything() -> None:

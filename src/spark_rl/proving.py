@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,8 +99,10 @@ def smoke_test(given: Mapping[str, Any], cwd: Path) -> None:
         fail_fast=given["fail_fast"],
     )
     results, stopped_by = _proven(wanted, scene)
-    if given["folder"] is None and not smoke.clear(folder, results):
-        render.talk(f"note: what the cells left is in {folder}")
+    if given["folder"] is None:
+        results = smoke.cleared(results)
+        with suppress(OSError):
+            folder.rmdir()
     report = scene.report(results, stopped_by)
     changes = regressions.compare(baseline, report, _percent(given)) if baseline else None
     _tell(report, changes, scene)
@@ -169,4 +172,7 @@ def _tell(report: Report, changes: Regressions | None, scene: Scene) -> None:
         return
     from spark_rl import tables
 
+    for result in report.results:
+        if result.status == "failed" and result.folder:
+            render.talk(f"note: what {result.cell.name} left is in {result.folder}")
     render.out(smoke_tables.report(report, tables.screen(), changes))

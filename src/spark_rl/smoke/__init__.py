@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from spark_rl import supervisor
@@ -262,12 +262,13 @@ def _surroundings(wanted: Wanted, folder: Path) -> Iterator[tuple[str, str]]:
         yield "SPARK_RL_TASKS", os.pathsep.join(project.path for project in wanted.facts.projects)
 
 
-def clear(folder: Path, results: tuple[Result, ...]) -> bool:
-    """Remove a folder when nothing in it is worth a look; say whether it is gone."""
-    import shutil
+def cleared(results: tuple[Result, ...]) -> tuple[Result, ...]:
+    """Remove the folders of cells in which nothing is worth a look, and return the results without them."""
+    return tuple(result if result.status == "failed" else _cleared(result) for result in results)
 
-    if any(result.status in ("failed", "interrupted") and result.folder for result in results):
-        return False
-    with suppress(OSError):
-        shutil.rmtree(folder)
-    return not folder.exists()
+
+def _cleared(result: Result) -> Result:
+    if result.folder is None:
+        return result
+    shutil.rmtree(result.folder, ignore_errors=True)
+    return replace(result, folder=None)
