@@ -82,13 +82,11 @@ def test_a_matrix_that_passes(desk: Desk) -> None:
     assert document["isaaclab"]["version"] == "3.0.0"
 
 
-def test_what_passed_leaves_nothing_behind(desk: Desk, tmp_path: Path) -> None:
+def test_what_passed_leaves_nothing_behind(desk: Desk) -> None:
     desk.smoke("train", RSL_RL)
     assert list(desk.temp.iterdir()) == []
     assert [file.name for file in desk.cwd.iterdir()] == ["matrix.toml"]
     assert not Path(os.environ["XDG_STATE_HOME"], "spark-rl", "runs").exists(), "smoke runs are not yours to play"
-    desk.smoke("train", RSL_RL, "--folder", str(tmp_path / "kept"))
-    assert (tmp_path / "kept" / NAME.replace("/", "_") / "state" / "runs" / "1" / "output.log").is_file()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_a_planted_fault_is_a_failure(desk: Desk, behaviour: str, kind: str, mes
     assert "spark-rl runs" not in cell["hint"] or f"SPARK_RL_STATE={cell['folder']}/state" in cell["hint"]
 
 
-@pytest.mark.parametrize("behaviour", ["hang", "polite", "stall-at=2"])
+@pytest.mark.parametrize("behaviour", ["hang", "stall-at=2"])
 def test_a_cell_that_hangs_is_ended(desk: Desk, behaviour: str) -> None:
     code, cell = desk.cell(behaviour, f'{RSL_RL}stall = "2s"\n')
     assert (code, cell["status"], cell["class"]) == (1, "failed", "stall")
@@ -121,15 +119,12 @@ def test_a_skip_is_no_pass(desk: Desk) -> None:
     (cell,) = document["cells"]
     assert (code, cell["status"], document["passed"]) == (1, "skipped", False)
     assert "needs Isaac Sim" in cell["message"]
-    code, document = desk.smoke("train", RSL_RL + LIFT)
-    assert (code, document["passed"]) == (0, True)
 
 
 def test_a_skip_that_may_not_be_is_a_failure(desk: Desk) -> None:
-    code, document = desk.smoke("train", RSL_RL + LIFT, "--require", "lift")
-    assert (code, [cell["status"] for cell in document["cells"]]) == (1, ["passed", "failed"])
-    cell = document["cells"][1]
-    assert (cell["class"], cell["message"][:14]) == ("required", "required, but ")
+    code, cell = desk.cell("train", LIFT, "--require", "lift")
+    assert (code, cell["status"], cell["class"]) == (1, "failed", "required")
+    assert cell["message"].startswith("required, but ")
 
 
 @pytest.mark.parametrize(
@@ -157,10 +152,10 @@ def test_assets_out_of_reach_are_a_skip(desk: Desk) -> None:
 
 
 def test_a_run_is_killed_and_resumed(desk: Desk) -> None:
-    matrix = f'{CELL}library = "rsl_rl"\nnum_envs = 16\ntrain = 60\nkill = 4\nplay = 10\n'
-    code, cell = desk.cell("pace=0.2", matrix)
+    matrix = f'{CELL}library = "rsl_rl"\nnum_envs = 16\ntrain = 45\nkill = 4\nplay = 10\n'
+    code, cell = desk.cell("1:pace=0.2", matrix)
     assert (code, cell["status"], cell["message"]) == (0, "passed", "done"), cell
-    assert (cell["iterations"], cell["attempts"], cell["played"]["steps"]) == (60, 2, 10)
+    assert (cell["iterations"], cell["attempts"], cell["played"]["steps"]) == (45, 2, 10)
     assert cell["name"].endswith("/resume")
 
 
@@ -225,22 +220,20 @@ def test_only_and_exclude_choose(desk: Desk) -> None:
 def test_a_summary_is_written_where_github_wants_one(desk: Desk) -> None:
     summary = desk.cwd / "summary.md"
     summary.write_text("before\n")
-    desk.smoke("crash", RSL_RL, GITHUB_STEP_SUMMARY=str(summary))
+    desk.smoke("", LIFT, GITHUB_STEP_SUMMARY=str(summary))
     text = summary.read_text(encoding="utf-8")
-    assert text.startswith("before\n## ❌ spark-rl smoke: 1 failed\n")
-    assert "the physics exploded" in text
+    assert text.startswith("before\n## ❌ spark-rl smoke: 1 skipped\n")
 
 
 def test_a_baseline_tells_what_became_worse(desk: Desk) -> None:
-    _, before = desk.smoke("train", RSL_RL + SKRL)
+    cells = [{"name": name, "status": "passed", "env_steps_per_s": 1e12} for name in (NAME, "gone")]
+    document = {"schema": "spark-rl/smoke/1", "isaaclab": {"version": "2.3.2"}, "cells": cells}
     file = desk.cwd / "before.json"
-    before["cells"][0]["env_steps_per_s"] = 1e12
-    file.write_text(json.dumps(before), encoding="utf-8")
-    code, now = desk.smoke("4:crash", RSL_RL + SKRL, "--jobs", "1", "--baseline", str(file))
-    assert (code, now["baseline"]["newly_failing"]) == (1, ["Isaac-Cartpole-Direct-v0/skrl/16"])
-    code, now = desk.smoke("train", RSL_RL, "--baseline", str(file), "--max-slowdown", "20")
-    assert (code, [one["name"] for one in now["baseline"]["slower"]]) == (1, [NAME])
-    assert now["baseline"]["lost"] == ["Isaac-Cartpole-Direct-v0/skrl/16"]
+    file.write_text(json.dumps(document), encoding="utf-8")
+    code, now = desk.smoke("pace=0.3", RSL_RL, "--baseline", str(file), "--max-slowdown", "20")
+    assert (code, now["passed"], now["baseline"]["isaaclab"]) == (1, True, "2.3.2")
+    assert [one["name"] for one in now["baseline"]["slower"]] == [NAME]
+    assert now["baseline"]["lost"] == ["gone"]
 
 
 def test_a_person_reads_a_table(desk: Desk) -> None:
