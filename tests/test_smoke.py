@@ -109,7 +109,7 @@ def test_a_planted_fault_is_a_failure(desk: Desk, behaviour: str, kind: str, mes
 
 @pytest.mark.parametrize("behaviour", ["hang", "stall-at=2"])
 def test_a_cell_that_hangs_is_ended(desk: Desk, behaviour: str) -> None:
-    code, cell = desk.cell(behaviour, f'{RSL_RL}stall = "2s"\n')
+    code, cell = desk.cell(behaviour, f'{RSL_RL}stall = "6s"\n')
     assert (code, cell["status"], cell["class"]) == (1, "failed", "stall")
     assert not lab.is_running(desk.notes.started()["pid"])
 

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
@@ -29,31 +29,87 @@ from spark_rl import (
     smoke,
     smoke_tables,
     smoke_view,
+    tables,
 )
 from spark_rl.errors import RequestError
 from spark_rl.proofs import Report
 from spark_rl.tables import Screen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from spark_rl.matrix import Cell
+    from spark_rl.model import Request, Settings
     from spark_rl.plan import Facts
     from spark_rl.proofs import Result
     from spark_rl.regressions import Regressions
 
 _WIDE = Screen(width=200)
+_OF_CELL = ("task", "library", "algorithm", "num_envs", "seed", "device")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a matrix is proven with: where the command was given, the facts, and what was asked for."""
+    """What a matrix is proven with: where the command was given, what was asked for, the cells and the facts."""
 
     cwd: Path
-    facts: Facts
-    file: str
     given: Mapping[str, Any]
+    file: str
+    cells: tuple[Cell, ...]
+    baseline: Mapping[str, Any] | None
+    facts: Facts
     started_at: float
+
+    @classmethod
+    def set(cls, given: Mapping[str, Any], cwd: Path) -> Self:
+        """Read what is needed; nothing is started yet.
+
+        Raises:
+            RequestError: The matrix, a pattern or the baseline is wrong, or there is no Isaac Lab.
+        """
+        file, cells = matrices.load(given["matrix"] or matrices.DEFAULT)
+        return cls(
+            cwd=cwd,
+            given=given,
+            file=file,
+            cells=matrix.choose(cells, **{name: given[name] or () for name in ("only", "exclude", "require")}),
+            baseline=matrices.load_report(given["baseline"]) if given["baseline"] else None,
+            facts=prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"])),
+            started_at=time.time(),
+        )
+
+    def wanted(self, folder: Path) -> smoke.Wanted:
+        """Return what is to be proven, in a folder for all that the cells leave."""
+        host, required = self.facts.host, self.given["require"] or ()
+        jobs = self.given["jobs"] or smoke.usual_jobs(host)
+        return smoke.Wanted(
+            cells=self.cells,
+            facts=self.facts,
+            room=smoke.Room(host=host, jobs=jobs, isaacsim=not self.facts.installation.kitless),
+            folder=folder,
+            required=frozenset(cell.name for cell in self.cells if matrix.matches(cell.name, required)),
+            fail_fast=self.given["fail_fast"],
+        )
+
+    def planner(self) -> Callable[[Cell], smoke.Ready]:
+        """Return what plans a cell as ``train`` would; NVIDIA's asset host is asked once for all of them."""
+        values, answers = settings.load(self.cwd), functools.cache(network.answers)
+
+        def ready(cell: Cell) -> smoke.Ready:
+            request = self._request(cell, values)
+            plan = launch.settle(prepare.decide(request, self.facts), request, self.facts, answers=answers)
+            return smoke.Ready(request=request, plan=plan)
+
+        return ready
+
+    def _request(self, cell: Cell, values: Settings) -> Request:
+        flags = {name: getattr(cell, name) for name in _OF_CELL}
+        flags |= {"max_iterations": cell.train, "headless": True, "assets": self.given["assets"]}
+        flags["device"] = self.given["device"] or cell.device
+        flags["save_every"] = str(max(1, cell.kill // 2)) if cell.kill else None
+        return requests.build(
+            "train", flags, rest=cell.overrides, passthrough=(), own=(), recipe=None, settings=values, cwd=self.cwd
+        )
 
     def report(self, results: tuple[Result, ...], stopped_by: int | None = None) -> Report:
         """Return the report of what there is so far."""
@@ -69,52 +125,35 @@ class Scene:
             stopped_by=stopped_by,
         )
 
-    def write_junit(self, results: tuple[Result, ...], stopped_by: int | None = None) -> None:
+    def write_junit(self, report: Report) -> None:
         """Write the JUnit file, where one is wanted."""
         if self.given["junit"]:
-            report = self.report(results, stopped_by)
             matrices.write(self.given["junit"], junit.render(report, smoke_tables.report(report, _WIDE)))
+
+    def changes(self, report: Report) -> Regressions | None:
+        """Return what changed since the baseline, None where there is none."""
+        asked = self.given["max_slowdown"]
+        percent = regressions.NOTABLE if asked is None else float(asked)
+        return regressions.compare(self.baseline, report, percent) if self.baseline else None
 
 
 def smoke_test(given: Mapping[str, Any], cwd: Path) -> None:
     """Prove an installation, and end with 0 when it is proven.
 
     Raises:
-        RequestError: The matrix, a pattern or the baseline is wrong.
+        RequestError: The matrix, a pattern or the baseline is wrong, or the folder is not empty.
         CheckError: A report cannot be written.
     """
-    file, cells = matrices.load(given["matrix"] or matrices.DEFAULT)
-    names = {option: tuple(given[option] or ()) for option in ("only", "exclude", "require")}
-    cells = matrix.choose(cells, **names)
-    baseline = matrices.load_report(given["baseline"]) if given["baseline"] else None
-    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=given["isaaclab"]))
-    scene = Scene(cwd=cwd, facts=facts, file=file, given=given, started_at=time.time())
-    folder = _folder(given["folder"], cwd)
-    wanted = smoke.Wanted(
-        cells=cells,
-        facts=facts,
-        room=_room(facts, given["jobs"]),
-        folder=folder,
-        required=frozenset(cell.name for cell in cells if matrix.matches(cell.name, names["require"])),
-        fail_fast=given["fail_fast"],
-    )
-    results, stopped_by = _proven(wanted, scene)
-    if given["folder"] is None:
-        results = smoke.cleared(results)
-        with suppress(OSError):
-            folder.rmdir()
-    report = scene.report(results, stopped_by)
-    changes = regressions.compare(baseline, report, _percent(given)) if baseline else None
-    _tell(report, changes, scene)
-    if stopped_by is not None:
-        raise typer.Exit(128 + stopped_by)
+    scene = Scene.set(given, cwd)
+    report = _proven(scene, _folder(given["folder"], cwd))
+    changes = scene.changes(report)
+    scene.write_junit(report)
+    matrices.append_summary(markdown.render(report, changes))
+    _tell(report, changes, as_json=given["as_json"])
+    if report.stopped_by is not None:
+        raise typer.Exit(128 + report.stopped_by)
     slow = changes is not None and given["max_slowdown"] is not None and bool(changes.slower)
     raise typer.Exit(0 if report.passed and not slow else 1)
-
-
-def _percent(given: Mapping[str, Any]) -> float:
-    asked = given["max_slowdown"]
-    return regressions.NOTABLE if asked is None else float(asked)
 
 
 def _folder(named: Path | None, cwd: Path) -> Path:
@@ -131,47 +170,31 @@ def _folder(named: Path | None, cwd: Path) -> Path:
     return folder
 
 
-def _room(facts: Facts, jobs: int | None) -> smoke.Room:
-    return smoke.Room(
-        host=facts.host,
-        jobs=jobs or smoke.usual_jobs(facts.host),
-        isaacsim=not facts.installation.kitless,
-    )
-
-
-def _proven(wanted: smoke.Wanted, scene: Scene) -> tuple[tuple[Result, ...], int | None]:
-    values, answers = settings.load(scene.cwd), functools.cache(network.answers)
-    view = smoke_view.viewer(len(wanted.cells))
-
-    def ready(cell: Cell) -> smoke.Ready:
-        flags = {name: getattr(cell, name) for name in ("task", "library", "algorithm", "num_envs", "seed", "device")}
-        flags |= {"max_iterations": cell.train, "headless": True, "assets": scene.given["assets"]}
-        if cell.kill:
-            flags["save_every"] = str(max(1, cell.kill // 2))
-        if scene.given["device"]:
-            flags["device"] = scene.given["device"]
-        request = requests.build(
-            "train", flags, rest=cell.overrides, passthrough=(), own=(), recipe=None, settings=values, cwd=scene.cwd
-        )
-        plan = prepare.decide(request, wanted.facts)
-        return smoke.Ready(request=request, plan=launch.settle(plan, request, wanted.facts, answers=answers))
-
+def _proven(scene: Scene, folder: Path) -> Report:
+    """Run the cells; of what they leave, the failures stay, or all of it in a folder that was named."""
+    view = smoke_view.viewer(len(scene.cells))
     try:
-        return smoke.prove(wanted, ready=ready, view=view, keep=scene.write_junit)
+        results, stopped_by = smoke.prove(
+            scene.wanted(folder),
+            ready=scene.planner(),
+            view=view,
+            keep=lambda results: scene.write_junit(scene.report(results)),
+        )
     finally:
         view.close()
+    if scene.given["folder"] is None:
+        results = smoke.cleared(results)
+        with suppress(OSError):
+            folder.rmdir()
+    return scene.report(results, stopped_by)
 
 
-def _tell(report: Report, changes: Regressions | None, scene: Scene) -> None:
-    """Write and print the report."""
-    scene.write_junit(report.results, report.stopped_by)
-    matrices.append_summary(markdown.render(report, changes))
-    if scene.given["as_json"]:
+def _tell(report: Report, changes: Regressions | None, *, as_json: bool) -> None:
+    """Print the report."""
+    if as_json:
         document = report.to_document()
         render.document(document | {"baseline": changes.to_document()} if changes else document)
         return
-    from spark_rl import tables
-
     for result in report.results:
         if result.status == "failed" and result.folder:
             render.talk(f"note: what {result.cell.name} left is in {result.folder}")

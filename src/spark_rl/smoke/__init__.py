@@ -73,10 +73,6 @@ class Job:
     going: Going
     began: float
 
-    def stop(self, why: str, now: float) -> None:
-        """Ask its step to stop."""
-        self.going.stop("fail-fast" if why == "fail-fast" else "request", now)
-
 
 class View(Protocol):
     """Shows a matrix while it goes."""
@@ -163,27 +159,33 @@ def _halt(run: Matrix, asked: int | None) -> None:
         run.view.say("stopping: the cells that run are asked to stop")
     run.stopped_by, run.halted = run.stopped_by or asked, True
     for job in run.jobs:
-        job.stop("request", time.monotonic())
+        job.going.stop("request", time.monotonic())
 
 
 def _begin(run: Matrix, cell: Cell, now: float) -> bool:
     """Begin a cell; say whether it is off the waiting list: begun, skipped or refused."""
-    try:
-        ready = run.planned.get(cell.name) or run.ready(cell)
-    except SparkError as error:
-        _take(run, _refused(cell, error, required=cell.name in run.wanted.required))
+    ready = run.planned.get(cell.name) or _plan(run, cell)
+    if isinstance(ready, Result):
+        _take(run, ready)
         return True
     run.planned[cell.name] = ready
-    trouble = next((one for one in ready.plan.findings if one.level == "error" or one.code in LACKING), None)
-    if trouble is not None:
-        _take(run, _unfit(cell, trouble, required=cell.name in run.wanted.required))
-        return True
     taken = ((job.berth, job.going.footprint.peak_mib or 0) for job in run.jobs)
     berth = run.wanted.room.berth(cell, ready.request.device, taken)
     if berth is None:
         return False
     _start(run, cell, ready, berth, now)
     return True
+
+
+def _plan(run: Matrix, cell: Cell) -> Ready | Result:
+    """Return a cell that can begin, or what it came to because it cannot."""
+    required = cell.name in run.wanted.required
+    try:
+        ready = run.ready(cell)
+    except SparkError as error:
+        return _refused(cell, error, required=required)
+    trouble = next((one for one in ready.plan.findings if one.level == "error" or one.code in LACKING), None)
+    return ready if trouble is None else _unfit(cell, trouble, required=required)
 
 
 def _start(run: Matrix, cell: Cell, ready: Ready, berth: Berth, now: float) -> None:
@@ -199,7 +201,7 @@ def _go_on(run: Matrix, job: Job, ended: Ended, now: float) -> None:
     try:
         job.going = Going(job.course.send(ended), job.place, now)
         if run.halted:
-            job.stop("request" if run.stopped_by else "fail-fast", now)
+            job.going.stop("request" if run.stopped_by else "fail-fast", now)
     except StopIteration as end:
         run.jobs.remove(job)
         _take(run, end.value)
@@ -211,7 +213,7 @@ def _take(run: Matrix, result: Result) -> None:
     if run.wanted.fail_fast and result.status == "failed" and not run.halted:
         run.halted = True
         for job in run.jobs:
-            job.stop("fail-fast", time.monotonic())
+            job.going.stop("fail-fast", time.monotonic())
 
 
 def _refused(cell: Cell, error: SparkError, *, required: bool) -> Result:
