@@ -38,6 +38,14 @@ def test_each_gpu_has_one_cell() -> None:
     assert two.berth(ANT, "cpu", [(first, 0), (second, 0)]) is not None
 
 
+def test_a_gpu_that_is_named_is_waited_for() -> None:
+    two = room(gpus=2)
+    second = two.berth(ANT, "cuda:1", [])
+    assert second is not None
+    assert (second.gpu, second.env) == (two.host.gpus[1], ())
+    assert two.berth(ANT, "cuda:1", [(second, 0)]) is None
+
+
 def test_the_only_gpu_needs_no_choosing() -> None:
     berth = room(gpus=1).berth(ANT, None, [])
     assert berth is not None

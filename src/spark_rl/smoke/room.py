@@ -63,10 +63,11 @@ class Room:
         if device == "cpu" or not seen:
             return Berth(need_mib=need, env=self._threads())
         busy = {berth.gpu.index for berth, _ in taken if berth.gpu}
-        free = next((gpu for gpu in seen if gpu.index not in busy), None)
+        named = gpus.of_device(self.host, device) if device and device.startswith("cuda:") else None
+        free = next((gpu for gpu in ((named,) if named else seen) if gpu.index not in busy), None)
         if free is None:
             return None
-        return Berth(need_mib=need, gpu=free, env=_alone(free) if len(seen) > 1 else ())
+        return Berth(need_mib=need, gpu=free, env=_alone(free) if named is None and len(seen) > 1 else ())
 
     def _fits(self, need: int, taken: tuple[tuple[Berth, int], ...]) -> bool:
         """Say whether memory is left for a cell once those that run have all that they need."""
