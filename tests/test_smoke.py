@@ -210,6 +210,14 @@ def test_a_smoke_that_is_killed_leaves_no_child(desk: Desk) -> None:
     assert 'skipped="0"' not in desk.junit.read_text(), "the report knows no result yet"
 
 
+def test_a_report_that_cannot_be_written_is_told_before_anything_runs(desk: Desk) -> None:
+    code, document = desk.smoke("train", RSL_RL, "--junit", "/proc/nowhere/junit.xml")
+    assert (code, document["schema"]) == (1, "spark-rl/error/1")
+    assert "the report /proc/nowhere/junit.xml cannot be written" in document["error"]["message"]
+    assert not any(desk.notes.folder.iterdir())
+    assert list(desk.temp.iterdir()) == []
+
+
 def test_only_and_exclude_choose(desk: Desk) -> None:
     code, document = desk.smoke("train", RSL_RL + SKRL, "--only", "cartpole", "--exclude", "*/skrl/*")
     assert (code, [cell["library"] for cell in document["cells"]]) == (0, ["rsl_rl"])

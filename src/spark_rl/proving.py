@@ -173,6 +173,7 @@ def _folder(named: Path | None, cwd: Path) -> Path:
 def _proven(scene: Scene, folder: Path) -> Report:
     """Run the cells; of what they leave, the failures stay, or all of it in a folder that was named."""
     view = smoke_view.viewer(len(scene.cells))
+    own = scene.given["folder"] is None
     try:
         results, stopped_by = smoke.prove(
             scene.wanted(folder),
@@ -180,13 +181,12 @@ def _proven(scene: Scene, folder: Path) -> Report:
             view=view,
             keep=lambda results: scene.write_junit(scene.report(results)),
         )
+        return scene.report(smoke.cleared(results) if own else results, stopped_by)
     finally:
         view.close()
-    if scene.given["folder"] is None:
-        results = smoke.cleared(results)
-        with suppress(OSError):
-            folder.rmdir()
-    return scene.report(results, stopped_by)
+        if own:
+            with suppress(OSError):  # a failure is left in it
+                folder.rmdir()
 
 
 def _tell(report: Report, changes: Regressions | None, *, as_json: bool) -> None:
