@@ -78,14 +78,25 @@ def course(words: Words, place: Place) -> Course:
             peak_mib=max(filter(None, (first.peak_mib, trained.peak_mib)), default=None),
         )
     result = _judged(cell, trained, place)
-    if result.status == "passed" and cell.kill and not killed:
-        message = f"it was over before it could be killed after iteration {cell.kill}"
-        return replace(result, status="failed", kind="request", message=message, hint="let it train longer: train = 60")
+    if result.status == "passed" and cell.kill:
+        result = _resumed(result, trained, killed=killed)
     step = words.play()
     if result.status != "passed" or step is None:
         return result
     played = yield step
     return _with_play(result, _judged(cell, played, place), played)
+
+
+def _resumed(result: Result, ended: Ended, *, killed: bool) -> Result:
+    """Return the result of a training that was to be killed and resumed: one that was not proves nothing of it."""
+    run, after = ended.run, f"after iteration {result.cell.kill}"
+    if not killed:
+        message, hint = f"it was over before it could be killed {after}", "let it train longer: train = 100"
+        return replace(result, status="failed", kind="request", message=message, hint=hint)
+    if run is None or run.attempts[-1].from_checkpoint is None:
+        message, hint = f"it was killed {after} and began anew: there was no checkpoint", "kill it later: kill = 10"
+        return replace(result, status="failed", kind="unknown", message=message, hint=hint)
+    return result
 
 
 def _with_play(trained: Result, played: Result, ended: Ended) -> Result:

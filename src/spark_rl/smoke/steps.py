@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Stopped = Literal["stall", "request", "fail-fast"]
 """Why a step was ended from outside."""
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 """Time between two looks at a step's record and memory."""
 
 MARGIN_S = 120.0
@@ -161,8 +161,7 @@ class Going:
     def _is_to_be_killed(self) -> bool:
         if self.step.kill is None or self._killed or self.run is None:
             return False
-        progress = self.run.progress
-        return progress.checkpoint is not None and (progress.iteration or 0) >= self.step.kill
+        return (self.run.progress.iteration or 0) >= self.step.kill
 
     def _kill(self) -> None:
         self._child.signal(signal.SIGKILL)
