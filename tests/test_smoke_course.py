@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import planning
 import runs
 from proven import ANT
 from spark_rl.matrix import Play
@@ -43,7 +44,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def words(cell: Cell = ANT) -> Words:
-    return Words(cell=cell, request=REQUEST, isaaclab="/lab")
+    return Words(cell=cell, request=REQUEST, plan=planning.planned("kitless", "Isaac-Ant-v0"))
 
 
 def taken(cell: Cell, place: Place, ends: Sequence[dict[str, Any]]) -> tuple[list[str], Result]:
@@ -71,7 +72,7 @@ def resumed(**values: Any) -> dict[str, Any]:
 
 
 def test_the_command_lines() -> None:
-    common = ["--device", "cpu", "--assets", "auto", "--isaaclab", "/lab", "--headless", "--json"]
+    common = ["--device", "cpu", "--assets", "auto", "--isaaclab", planning.ENV, "--headless", "--json"]
     task = ["--task", "Isaac-Ant-v0", "--library", "rsl_rl", "--num-envs", "16", "--max-iterations", "4", "--seed", "0"]
     kept = ["--save-every", "2", "--stall-timeout", "900s"]
     assert list(words().train().words) == ["train", *task, *kept, *common, *REQUEST.overrides]
@@ -121,6 +122,7 @@ def test_a_training_that_did_not_pass_is_not_played(
     end: dict[str, Any], status: str, kind: str | None, message: str, place: Place
 ) -> None:
     actions, result = taken(KILLED, place, [end])
+    assert result.plan is not None
     assert (actions, result.status, result.kind) == (["train"], status, kind)
     assert result.message.startswith(message)
 

@@ -190,7 +190,7 @@ def _plan(run: Matrix, cell: Cell) -> Ready | Result:
 
 def _start(run: Matrix, cell: Cell, ready: Ready, berth: Berth, now: float) -> None:
     place = _place(run.wanted, cell, berth)
-    steps = course(Words(cell=cell, request=ready.request, isaaclab=run.wanted.facts.installation.path), place)
+    steps = course(Words(cell=cell, request=ready.request, plan=ready.plan), place)
     run.view.began(cell)
     going = Going(next(steps), place, now)
     run.jobs.append(Job(cell=cell, course=steps, place=place, berth=berth, going=going, began=now))

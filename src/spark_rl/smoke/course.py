@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import matrices, redact, times, witness
+from spark_rl import documents, matrices, redact, times, witness
 from spark_rl.proofs import Result
 from spark_rl.smoke.steps import Step
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from spark_rl.matrix import Cell
-    from spark_rl.model import Request
+    from spark_rl.model import Plan, Request
     from spark_rl.smoke.steps import Ended, Place
 
     Course = Generator[Step, Ended, Result]
@@ -28,7 +28,7 @@ class Words:
 
     cell: Cell
     request: Request
-    isaaclab: str
+    plan: Plan
 
     def train(self) -> Step:
         """Return the training."""
@@ -60,7 +60,7 @@ class Words:
         return Step(action="play", words=("play", *self._common(options), *overrides), run="2")
 
     def _common(self, options: Mapping[str, str | int | None]) -> tuple[str, ...]:
-        shared = {"device": self.request.device, "assets": self.request.assets, "isaaclab": self.isaaclab}
+        shared = {"device": self.request.device, "assets": self.request.assets, "isaaclab": self.plan.isaaclab.path}
         named = ((name, value) for name, value in {**options, **shared}.items() if value is not None)
         return (*(word for name, value in named for word in (f"--{name}", str(value))), "--headless", "--json")
 
@@ -77,14 +77,14 @@ def course(words: Words, place: Place) -> Course:
             seconds=first.seconds + trained.seconds,
             peak_mib=max(filter(None, (first.peak_mib, trained.peak_mib)), default=None),
         )
-    result = _judged(cell, trained, place)
+    result = _judged(words, trained, place)
     if result.status == "passed" and cell.kill:
         result = _resumed(result, trained, killed=killed)
     step = words.play()
     if result.status != "passed" or step is None:
         return result
     played = yield step
-    return _with_play(result, _judged(cell, played, place), played)
+    return _with_play(result, _judged(words, played, place), played)
 
 
 def _resumed(result: Result, ended: Ended, *, killed: bool) -> Result:
@@ -116,8 +116,9 @@ def _with_play(trained: Result, played: Result, ended: Ended) -> Result:
     )
 
 
-def _judged(cell: Cell, ended: Ended, place: Place) -> Result:
+def _judged(words: Words, ended: Ended, place: Place) -> Result:
     """Return what a step came to, by the document of spark-rl and by what was done to it."""
+    cell = words.cell
     document, run = ended.document or {}, ended.run
     progress = run.progress if run else None
     seen = Result(
@@ -130,7 +131,7 @@ def _judged(cell: Cell, ended: Ended, place: Place) -> Result:
         reward=progress.reward if progress else None,
         peak_memory_mib=ended.peak_mib,
         attempts=len(run.attempts) if run else 0,
-        plan=document.get("plan"),
+        plan=document.get("plan") or documents.plan(words.plan),
         log=_log(ended, place),
         folder=str(place.folder),
     )
