@@ -18,22 +18,21 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "acceptance "
-        "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
-        "description dialects documents evidence explanation external figures gpus intake judging literals memory "
-        "names override_values overrides plan profiles reasons redact registrations scanning search selection "
-        "signatures summaries supplies text times tuning value_types witness words"
+        "acceptance agent_configs assets catalog checkpoints checks codec comparison config_classes configuration "
+        "counting curves description dialects documents evidence explanation external figures gpus intake judging "
+        "junit literals markdown matrix memory names override_values overrides plan profiles proofs reasons redact "
+        "registrations regressions scanning search selection signatures summaries supplies text times tuning "
+        "value_types witness words"
     ),
     (
         "acceptance_child catalogues checkpoint_files configurations engines events first_process gauges host "
-        "installations logs network output preload probes projects provenance registry retrieving settings supervisor "
-        "transcripts tunings"
+        "installations logs matrices network output preload probes projects provenance registry retrieving settings "
+        "supervisor transcripts tunings"
     ),
-    "acceptance_matrix completion examination launch learning prepare provisioning requests runs",
+    "acceptance_matrix completion examination launch learning prepare provisioning requests runs smoke",
     (
-        "acceptance_cli acceptance_tables "
-        "__main__ acting asset_tables assets_cli cli curve_tables live options plots render run_tables runs_cli tables "
-        "trees tune_tables"
+        "__main__ acceptance_cli acceptance_tables acting asset_tables assets_cli cli curve_tables live options plots "
+        "proving render run_tables runs_cli smoke_tables smoke_view tables trees tune_tables"
     ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
@@ -47,7 +46,12 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
-TALKERS = frozenset(("acceptance_cli", "acting", "assets_cli", "render", "cli", "live", "options", "plots", "runs_cli"))
+TALKERS = frozenset(
+    (
+        *("acceptance_cli", "acting", "assets_cli", "render", "cli", "live", "options", "plots", "proving"),
+        *("runs_cli", "smoke_view"),
+    )
+)
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 

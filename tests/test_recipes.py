@@ -145,7 +145,9 @@ def test_every_recipe_key_is_understood(recipe: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", sorted((Path(__file__).parent.parent / "configs").glob("*.toml")), ids=lambda f: f.stem
+    "file",
+    sorted(file for file in (Path(__file__).parent.parent / "configs").glob("*.toml") if not file.is_symlink()),
+    ids=lambda f: f.stem,
 )
 def test_the_recipes_that_come_with_spark_rl_are_valid(file: Path) -> None:
     assert load_recipe(file)["task"].startswith("Isaac-")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from spark_rl.errors import RequestError
+from spark_rl.matrix import matches
 from spark_rl.model import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -140,20 +140,13 @@ def cells(tasks: Iterable[Task], only: Sequence[str] = (), exclude: Sequence[str
     Raises:
         RequestError: Nothing is left.
     """
-    found = tuple(cell for task in tasks for cell in _of_task(task) if _fits(cell, only or ("*",)))
-    left = tuple(cell for cell in found if not _fits(cell, exclude))
+    found = tuple(cell for task in tasks for cell in _of_task(task) if not only or matches(cell.name, only))
+    left = tuple(cell for cell in found if not matches(cell.name, exclude))
     if not left:
         raise RequestError(
             "no cell of the matrix is left", "a cell's name is TASK/LIBRARY/ALGORITHM/ACTION, and * stands for anything"
         )
     return left
-
-
-def _fits(cell: Cell, patterns: Sequence[str]) -> bool:
-    """Say whether a pattern means the cell: with ``*``, ``?`` or ``[]`` its whole name, else a part of it."""
-    folded = (pattern.lower() for pattern in patterns)
-    name = cell.name.lower()
-    return any(fnmatchcase(name, pattern) if set(pattern) & set("*?[") else pattern in name for pattern in folded)
 
 
 def _of_task(task: Task) -> Iterable[Cell]:

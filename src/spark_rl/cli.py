@@ -172,6 +172,45 @@ def tune(
     _act("tune", ctx, {**locals(), "host_file": None})
 
 
+@app.command(context_settings=_PASS, epilog="With --plan-only: KEY=VALUE words and words after -- reach every plan.")
+def smoke(
+    ctx: typer.Context,
+    *,
+    matrix: Annotated[
+        str | None, typer.Option("--matrix", metavar="FILE", help="TOML file of cells, or the name of a shipped one.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only cells with this in the name.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not the cells with this.")] = None,
+    require: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Cells whose skip is a failure.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Cells at once. Default: by GPUs, or by cores.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
+    baseline: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with this --json report.")] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option(min=0, metavar="PERCENT", help="Fail when a cell is so much slower than before.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(metavar="PATH", help="Keep runs and logs here.")] = None,
+    device: Device = None,
+    isaaclab: IsaacLab = None,
+    assets: Assets = None,
+    plan_only: Annotated[
+        bool,
+        typer.Option("--plan-only", help="Start nothing: plan every task, and have Isaac Lab parse it."),
+    ] = False,
+    host_file: HostFile = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that this installation trains and plays: a matrix of short real runs, and a report."""
+    given = {**locals()}
+    from spark_rl import proving
+
+    _check_values(given)
+    own = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+    proving.act(given, _here(), rest=ctx.args, passthrough=ctx.obj or (), own=own)
+
+
 _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
@@ -327,30 +366,6 @@ def doctor(
     told = documents.doctor(seen.host, seen.installations, seen.findings, seen.computation)
     render.document(told) if as_json else render.doctor(seen.sections)
     raise typer.Exit(1 if any(finding.level == "error" for finding in seen.findings) else 0)
-
-
-@app.command(context_settings=_PASS, epilog="KEY=VALUE words are for every plan; so are the words after --.")
-def smoke(
-    ctx: typer.Context,
-    *,
-    plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Plan every task, and have Isaac Lab 3.0 parse the plans.")
-    ] = False,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Only the cells that this part of a name, or * pattern, means.")
-    ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Without the cells that it means.")] = None,
-    isaaclab: IsaacLab = None,
-    host_file: HostFile = None,
-    as_json: Json = False,
-) -> None:
-    """Prove that this installation works; a cell's name is TASK/LIBRARY/ALGORITHM/ACTION."""
-    from spark_rl import acceptance_cli
-
-    if not plan_only:
-        raise RequestError("smoke only plans so far", "add --plan-only")
-    own = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
-    acceptance_cli.plan_only(locals(), rest=ctx.args, passthrough=ctx.obj or (), own=own)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BugError", "CheckError", "RequestError", "SparkError"]
+__all__ = ["BugError", "CheckError", "LackError", "RequestError", "SparkError", "UnreachableError"]
 
 
 class SparkError(Exception):
@@ -29,11 +29,19 @@ class RequestError(SparkError):
     name = "request"
 
 
+class LackError(RequestError):
+    """The request is fine elsewhere: this installation has no such task, agent config or simulator."""
+
+
 class CheckError(SparkError):
     """The request is fine, this machine or its state is not (exit 1)."""
 
     exit_code = 1
     name = "check"
+
+
+class UnreachableError(CheckError):
+    """What a run needs from the network cannot be reached."""
 
 
 class BugError(SparkError):

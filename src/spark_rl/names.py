@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from spark_rl.catalog import Catalog, plain_name
-from spark_rl.errors import RequestError
+from spark_rl.errors import LackError, RequestError
 from spark_rl.model import Action, Resolved, Task
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _renamed(name: str, catalog: Catalog, renames: Renames) -> Resolved | None:
     if row.new is None:
         alike = [task_id for task_id in related(row.old, renames) if catalog.get(task_id) is not None]
         hint = f"a different task that is alike: {', '.join(alike)}" if alike else _nearest(wanted, catalog)
-        raise RequestError(f"{wanted} was removed in Isaac Lab 3.0", hint)
+        raise LackError(f"{wanted} was removed in Isaac Lab 3.0", hint)
     task = catalog.get(row.new)
     note = " ".join((f"{wanted} is {row.new}", *row.presets, f"in Isaac Lab {catalog.version}"))
     return Resolved(requested=name, task=task, presets=row.presets, note=note) if task else None
@@ -198,7 +198,8 @@ def _letters(task_id: str) -> str:
 def _unknown(wanted: str, catalog: Catalog, renames: Renames) -> RequestError:
     row = renames.forward(wanted)
     elsewhere = f" ({row.old} came with a later release)" if row is not None else ""
-    return RequestError(f"Isaac Lab {catalog.version} has no task {wanted}{elsewhere}", _nearest(wanted, catalog))
+    kind = LackError if row is not None or renames.backward(wanted) else RequestError
+    return kind(f"Isaac Lab {catalog.version} has no task {wanted}{elsewhere}", _nearest(wanted, catalog))
 
 
 def _nearest(wanted: str, catalog: Catalog) -> str:

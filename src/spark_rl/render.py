@@ -37,6 +37,9 @@ _COLOURS = {
     "hint": "36",
     "succeeded": "32;1",
     "ready": "32;1",
+    "passed": "32;1",
+    "skipped": "36",
+    "interrupted": "33",
     "failed": "31;1",
 }
 
@@ -147,11 +150,16 @@ def viewer(*, raw: bool, every: float, footer: str = "Ctrl-C stops it") -> Calla
         if raw:
             return live.Raw()
         before = runs_before(run)
-        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
+        if is_live():
             return live.Live(before, f"{footer} · spark-rl runs log {run.id} -f")
         return live.Plain(every=every, before=before)
 
     return made
+
+
+def is_live() -> bool:
+    """Say whether stderr is a terminal that shows pictures that move."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 def outcome(value: Outcome) -> None:

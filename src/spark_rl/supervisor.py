@@ -156,7 +156,7 @@ def run(
     """
     started = clock()
     stop = _Stop(grace_s=grace_s)
-    with _signals(stop) as wake, _Child(argv, cwd=cwd, environ=environ) as child:
+    with _signals(stop) as wake, Child(argv, cwd=cwd, environ=environ) as child:
         watcher.started(child.pid)
         status = _follow(child, stop, wake, watcher, clock)
         child.end()
@@ -171,10 +171,15 @@ def run(
     )
 
 
-class _Child:
+class Child:
     """The child behind its reaper, and the pipe that its output comes through."""
 
     def __init__(self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
+        """Start ``argv``.
+
+        Raises:
+            OSError: It cannot be started.
+        """
         self.status: int | None = None
         self.rest_until = 0.0
         self._text = b""
@@ -275,7 +280,7 @@ class _Child:
         return answer
 
 
-def _follow(child: _Child, stop: _Stop, wake: int, watcher: Watcher, clock: Callable[[], float]) -> int:
+def _follow(child: Child, stop: _Stop, wake: int, watcher: Watcher, clock: Callable[[], float]) -> int:
     """Return the child's exit status; after a stop, the rest of its group gets the same time to end by itself.
 
     A shell that started the trainer dies of TERM at once, while the trainer is still closing its simulator.
@@ -302,7 +307,7 @@ def _follow(child: _Child, stop: _Stop, wake: int, watcher: Watcher, clock: Call
     return child.status
 
 
-def _attend(child: _Child, wake: int, watcher: Watcher, seconds: float) -> None:
+def _attend(child: Child, wake: int, watcher: Watcher, seconds: float) -> None:
     """Sleep until output, the child's end or a signal comes, at most ``seconds``, and take what came."""
     if child.must_hear:
         child.hear()

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 class Footprint:
-    """Reads what the programs below this one hold, and keeps the most that was seen.
+    """Reads what the programs below this one, or another, hold, and keeps the most that was seen.
 
     Args:
         gpu: Number of the GPU as the driver counts, None for a training on the CPU.
         unified: Whether the GPU shares the system's memory.
+        root: The process below which memory counts, by default this one.
     """
 
-    def __init__(self, gpu: int | None = None, *, unified: bool = False) -> None:
+    def __init__(self, gpu: int | None = None, *, unified: bool = False, root: int | None = None) -> None:
+        self._root = os.getpid() if root is None else root
         self._nvml: Any = None
         self._device: Any = None
         if gpu is not None and not unified:
@@ -65,7 +67,7 @@ class Footprint:
             used = self._used()
             grown = None if used is None or self._used_before is None else max(0, used - self._used_before)
             return self._own_of_gpu() or grown
-        resident = sum(_resident(pid) for pid in _below(os.getpid()))
+        resident = sum(_resident(pid) for pid in _below(self._root))
         available = system.memory().available_mib
         if not self._unified or available is None or self._free_before is None:
             return resident or None
@@ -80,7 +82,7 @@ class Footprint:
         return None
 
     def _own_of_gpu(self) -> int:
-        own = frozenset(_below(os.getpid()))
+        own = frozenset(_below(self._root))
         with suppress(self._nvml.NVMLError):
             found = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._device)
             return sum((one.usedGpuMemory or 0) // 2**20 for one in found if one.pid in own)

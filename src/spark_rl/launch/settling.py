@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_rl import assets, network, profiles, supplies
-from spark_rl.errors import CheckError, RequestError
+from spark_rl.errors import CheckError, RequestError, UnreachableError
 from spark_rl.model import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
 
@@ -22,16 +24,16 @@ _STAMPED = frozenset(("rsl_rl", "rl_games", "skrl"))
 """Libraries whose run folder Isaac Lab 3 names by ``--run_timestamp``."""
 
 
-def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
-    """Decide where assets come from.
+def settle(decided: Plan, request: Request, facts: Facts, *, answers: Callable[[], bool] | None = None) -> Plan:
+    """Decide where assets come from; ``answers`` says whether NVIDIA's host does, if not the network.
 
     Raises:
-        CheckError: NVIDIA's asset host does not answer and nothing else can serve this task.
+        UnreachableError: NVIDIA's asset host does not answer and nothing else can serve this task.
     """
     decided = _with_second_root(_checked_assets(decided, facts), facts)
     if request.assets != "auto" or _has_own_assets(decided, facts):
         return decided
-    if network.answers():
+    if (answers or network.answers)():
         return _because_assets(decided, "NVIDIA's host, which answers")
     if decided.isaaclab.generation >= 3 and assets.covers(decided.task.task.id):
         note = Finding(
@@ -42,7 +44,7 @@ def settle(decided: Plan, request: Request, facts: Facts) -> Plan:
         env = tuple(sorted((*decided.env, ("ISAACSIM_ASSET_ROOT", facts.embedded))))
         decided = _because_assets(decided, "those of spark-rl: NVIDIA's host does not answer")
         return replace(decided, env=env, findings=(*decided.findings, note))
-    raise CheckError(
+    raise UnreachableError(
         f"NVIDIA's asset host cannot be reached (limit {network.TIMEOUT_S:.0f} s), and {decided.task.task.id} needs it",
         "use --assets PATH with a local copy; --assets nvidia starts without asking",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_rl.errors import RequestError
+from spark_rl.errors import LackError, RequestError
 from spark_rl.model import ALGORITHMS, LIBRARIES, AgentConfig
 from spark_rl.text import did_you_mean, either, fold
 
@@ -27,12 +27,12 @@ def choose_library(asked: str | None, task: Task) -> tuple[str, str]:
     if asked is not None and asked not in LIBRARIES:
         raise RequestError(f"unknown RL library: {asked}", did_you_mean(asked, LIBRARIES, "libraries"))
     if not task.libraries:
-        raise RequestError(
+        raise LackError(
             f"{task.id} cannot be trained: no RL library has an agent config for it",
             "see the tasks that can be: spark-rl list-envs --trainable",
         )
     if asked is not None and asked not in task.libraries:
-        raise RequestError(
+        raise LackError(
             f"{asked} has no agent config for {task.id}",
             f"use --library {either(task.libraries)}, which have one"
             if len(task.libraries) > 1
@@ -73,7 +73,7 @@ def choose_algorithm(asked: str | None, task: Task, library: str) -> tuple[str, 
             f"{algorithm} trains several agents, and {task.id} has a single one", "leave --algorithm out to train PPO"
         )
     if algorithm not in registered:
-        raise RequestError(f"{library} has no {algorithm} config for {task.id}", _where(algorithm, task, library))
+        raise LackError(f"{library} has no {algorithm} config for {task.id}", _where(algorithm, task, library))
     if algorithm == "PPO" and task.multi_agent:
         return algorithm, "the multi-agent task is turned into a single-agent task"
     return algorithm, "asked for"

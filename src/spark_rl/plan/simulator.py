@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spark_rl import external
 from spark_rl.assets import EMBEDDED_TASKS, covers
 from spark_rl.checks import NO_LIBGOMP
-from spark_rl.errors import RequestError
+from spark_rl.errors import LackError, RequestError
 from spark_rl.model import Finding
 from spark_rl.names import related
 from spark_rl.plan import policy
@@ -42,7 +42,7 @@ def physics(context: Context) -> Part:
     if chosen is not None:
         _check_kitless(chosen, context)
     elif task.kitless is False:
-        raise RequestError(
+        raise LackError(
             f"{task.id} needs Isaac Sim (PhysX through Kit), and {installation.path} is kit-less", _instead(context)
         )
     return NOTHING
@@ -60,9 +60,9 @@ def _chosen_physics(context: Context) -> str | None:
 def _check_kitless(chosen: str, context: Context) -> None:
     packages = dict(context.facts.installation.packages)
     if chosen == "isaacsim_physx":
-        raise RequestError(f"physics={chosen} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
+        raise LackError(f"physics={chosen} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
     if chosen in ("physx", "ovphysx") and packages and "ovphysx" not in packages:
-        raise RequestError(
+        raise LackError(
             f"physics={chosen} needs OvPhysX here, which is not installed", f"{INSTALL_OVPHYSX}, or {INSTALL_ISAACSIM}"
         )
 
@@ -70,7 +70,7 @@ def _check_kitless(chosen: str, context: Context) -> None:
 def _check_renderer(context: Context) -> None:
     renderer = context.target.override("renderer")
     if renderer in ("isaacsim_rtx", "isaacsim_rtx_renderer"):
-        raise RequestError(f"renderer={renderer} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
+        raise LackError(f"renderer={renderer} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
 
 
 def _instead(context: Context) -> str:
@@ -94,9 +94,9 @@ def kit_options(context: Context) -> Part:
     given = context.target.given
     for option in ("--livestream", "--experience", "--kit_args", "--xr", "--anim_recording_enabled"):
         if option in given and given[option] not in ("-1", "0", ""):
-            raise RequestError(f"{option} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
+            raise LackError(f"{option} needs Isaac Sim, and this installation has none", INSTALL_ISAACSIM)
     if "kit" in (given.get("--visualizer") or "").lower().split(","):
-        raise RequestError("--viz kit needs Isaac Sim, and this installation has none", "use --viz newton_gl")
+        raise LackError("--viz kit needs Isaac Sim, and this installation has none", "use --viz newton_gl")
     return NOTHING
 
 
@@ -235,7 +235,7 @@ def _check_embedded(context: Context) -> None:
             "the embedded assets are made for Isaac Lab 3.0", "use --assets PATH with a copy of NVIDIA's assets"
         )
     if task.package == "isaaclab_tasks" and not covers(task.id):
-        raise RequestError(f"the embedded assets have no model for {task.id}", f"they serve {either(EMBEDDED_TASKS)}")
+        raise LackError(f"the embedded assets have no model for {task.id}", f"they serve {either(EMBEDDED_TASKS)}")
 
 
 def _kit_setting(context: Context, folder: str) -> str:
