@@ -18,9 +18,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
-        "description dialects documents evidence explanation external figures gpus intake judging literals memory "
-        "names override_values overrides plan profiles reasons redact registrations scanning search selection "
+        "agent_configs assets catalog checkpoints checks codec commands comparison config_classes configuration "
+        "counting curves description dialects documents evidence explanation external figures gpus intake jobs "
+        "judging literals memory names override_values overrides plan profiles reasons redact registrations scanning search selection "
         "signatures summaries supplies text times tuning value_types witness words"
     ),
     (

@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from spark_rl import __version__, words
 from spark_rl.errors import RequestError
 from spark_rl.options import (
+    Adopt,
     Algorithm,
     Assets,
     Check,
@@ -24,6 +25,7 @@ from spark_rl.options import (
     Detach,
     Device,
     DryRun,
+    EngineName,
     Every,
     Headless,
     HostFile,
@@ -34,6 +36,7 @@ from spark_rl.options import (
     MemoryReserve,
     NumEnvs,
     NumEnvsOrAuto,
+    Partition,
     Preflight,
     Raw,
     Recipe,
@@ -41,6 +44,7 @@ from spark_rl.options import (
     Seed,
     StallTimeout,
     Task,
+    TimeLimit,
     Video,
 )
 
@@ -87,6 +91,10 @@ def train(
     ] = None,
     distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
     nnodes: Annotated[int, typer.Option("--nnodes", hidden=True)] = 1,
+    engine: EngineName = None,
+    time_limit: TimeLimit = None,
+    partition: Partition = None,
+    adopt: Adopt = False,
     save_every: SaveEvery = None,
     max_restarts: MaxRestarts = 0,
     stall_timeout: StallTimeout = None,
@@ -105,7 +113,7 @@ def train(
 ) -> None:
     """Train a policy."""
     gpus = gpus or ("all" if distributed else None)
-    if nnodes != 1:
+    if nnodes != 1 and engine != "slurm":
         raise RequestError(
             "training over several hosts is not planned by spark-rl yet",
             "start it under torchrun on each host, with --distributed: inside torchrun nothing is nested",

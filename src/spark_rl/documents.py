@@ -39,6 +39,11 @@ def plan(value: Plan) -> Document:
     }
 
 
+def submission(value: Plan, engine: str, script: str) -> Document:
+    """Return a plan that an engine is to carry out, with what would be given to it."""
+    return plan(value) | {"engine": engine, "script": script}
+
+
 def outcome(value: Outcome) -> Document:
     """Return what happened as ``spark-rl/outcome/1``, the plan inside."""
     return {
@@ -137,6 +142,7 @@ def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
         "progress": _finite(known["progress"] | {"phases": dict(value.progress.phases)}),
         "attempts": [_finite(_dated(attempt)) for attempt in known["attempts"]],
         "owner": known["owner"],
+        "job": known["job"],
         "videos": list(value.videos),
         "exported": list(value.exported),
         "least_memory_mib": value.least_memory_mib,

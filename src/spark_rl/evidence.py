@@ -14,7 +14,15 @@ EndedBy = Literal["stall", "hang", "memory"]
 _SIGNALS = dict(
     (
         *((1, "SIGHUP"), (2, "SIGINT"), (3, "SIGQUIT"), (4, "SIGILL"), (5, "SIGTRAP"), (6, "SIGABRT"), (7, "SIGBUS")),
-        *((8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"), (13, "SIGPIPE"), (14, "SIGALRM"), (15, "SIGTERM")),
+        *(
+            (8, "SIGFPE"),
+            (9, "SIGKILL"),
+            (10, "SIGUSR1"),
+            (11, "SIGSEGV"),
+            (13, "SIGPIPE"),
+            (14, "SIGALRM"),
+            (15, "SIGTERM"),
+        ),
         *((24, "SIGXCPU"), (25, "SIGXFSZ")),
     )
 )
@@ -68,6 +76,11 @@ class Evidence:
 def signal_name(status: int) -> str | None:
     """Return the signal that ended a child, None where none did; a shell reports 128 and its number."""
     return _SIGNALS.get(-status if status < 0 else status - 128)
+
+
+def is_limit(number: int | None) -> bool:
+    """Say whether this is the signal by which a scheduler tells that a time limit is near."""
+    return number is not None and _SIGNALS.get(number) == "SIGUSR1"
 
 
 def ending_of(status: int) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from spark_rl import checkpoints
-from spark_rl.evidence import Evidence, ending_of, signal_name
+from spark_rl.evidence import Evidence, ending_of, is_limit, signal_name
 from spark_rl.reasons import explanation, find_reason
 from spark_rl.signatures import BREAK, CAUSE
 
@@ -49,7 +49,8 @@ def judge(evidence: Evidence) -> Verdict:
     if done:
         return Verdict(state="succeeded", message=_done(evidence))
     if evidence.stopped_by is not None:
-        return Verdict(state="interrupted", message=f"stopped on request{_where(evidence)}")
+        why = "ahead of the time limit" if is_limit(evidence.stopped_by) else "on request"
+        return Verdict(state="interrupted", message=f"stopped {why}{_where(evidence)}")
     return _failed(evidence, _shortfall(evidence))
 
 

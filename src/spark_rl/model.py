@@ -323,7 +323,7 @@ class Setting:
     """One value and its source: ``default``, a file's path, or the variable's name."""
 
     name: str
-    value: str | bool | None
+    value: str | bool | int | None
     source: str
 
 

@@ -45,3 +45,12 @@ Preflight = Annotated[
     bool, typer.Option("--preflight/--no-preflight", help="Check the machine before the start (the default).")
 ]
 Check = Annotated[bool, typer.Option("--check/--no-check", help="Check KEY=VALUE words against the task's config.")]
+
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="Where it runs: local, or slurm, which submits a job.")
+]
+TimeLimit = Annotated[
+    str | None, typer.Option("--time", help="Time limit of a job: 8h; the run goes on in the next start.")
+]
+Partition = Annotated[str | None, typer.Option("--partition", help="Partition of Slurm that a job is for.")]
+Adopt = Annotated[bool, typer.Option("--adopt", hidden=True, help="Take up the record that waits for this job.")]

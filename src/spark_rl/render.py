@@ -98,6 +98,13 @@ def plan(value: Plan) -> None:
     out("\n".join([*lines, f"cd {shlex.quote(value.cwd)}", shell(value)]))
 
 
+def script(value: Plan, text: str) -> None:
+    """Print what would be given to an engine, and what there is to say of the plan inside."""
+    for finding in value.findings:
+        talk(f"{finding.level}: {_line(finding)}")
+    out(text.rstrip("\n"))
+
+
 def shell(value: Plan) -> str:
     """Return the command as a line of shell, with its environment."""
     import shlex
@@ -174,6 +181,21 @@ def detached(run: Run, *, as_json: bool) -> None:
         document(documents.runs((_summary(run),)))
         return
     out(f"run {run.id} goes on without this terminal")
+    _ways_back(run)
+
+
+def submitted(run: Run, *, as_json: bool) -> None:
+    """Say which job a run is, and how to follow it."""
+    if as_json:
+        document(documents.runs((_summary(run),)))
+        return
+    job = run.job
+    assert job is not None  # noqa: S101 - it was submitted
+    out(f"run {run.id} is {job.engine} job {job.ident}; its job prints to {job.log}")
+    _ways_back(run)
+
+
+def _ways_back(run: Run) -> None:
     for words in (f"attach {run.id}", f"log {run.id} -f", f"stop {run.id}"):
         out(f"  spark-rl runs {words}")
 
@@ -329,7 +351,7 @@ def _number(value: float | None) -> str:
 def config(value: Settings) -> None:
     """Print each setting with its value and source."""
     for entry in value.entries:
-        out(f"{entry.name:<10} {json.dumps(entry.value) if entry.value is not None else '-':<30} {entry.source}")
+        out(f"{entry.name:<15} {json.dumps(entry.value) if entry.value is not None else '-':<30} {entry.source}")
 
 
 def doctor(sections: Iterable[Section]) -> None:

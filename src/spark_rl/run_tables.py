@@ -103,13 +103,19 @@ def _progress(row: Summary, _now: float) -> str:
 
 def _remark(row: Summary, _now: float) -> str:
     again = f"{row.attempts} attempts" if row.attempts > 1 else ""
+    job = f"{row.engine} job {row.job}" if row.job and not row.over else ""
     why = (row.message or "") if row.state in ("failed", "lost") else ""
-    return "; ".join(filter(None, (again, why.partition("\n")[0])))
+    return "; ".join(filter(None, (again, job, why.partition("\n")[0])))
+
+
+def _state(row: Summary, _now: float) -> str:
+    """Return the state of a run; while it does not run, its job's says more."""
+    return row.job_state if row.job_state and row.state == "starting" else row.state
 
 
 _COLUMNS: Mapping[str, _Column] = {
     "id": _Column(text=lambda row, _: row.id, right=True),
-    "state": _Column(text=lambda row, _: row.state),
+    "state": _Column(text=_state),
     "action": _Column(text=lambda row, _: row.action if row.action != "train" else "", rank=2),
     "task": _Column(text=lambda row, _: row.task),
     "progress": _Column(text=_progress, rank=1, right=True),
@@ -175,6 +181,8 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         ("name", run.run_name),
         ("state", told if run.over else f"{told} ({progress.phase}), seen {ago(now - run.updated_at)}"),
         ("hint", run.hint),
+        ("job", f"{run.job.engine} {run.job.ident}: {run.job}" if run.job else None),
+        ("job output", run.job.log if run.job else None),
         ("progress", _far(run)),
         ("reward", _reward(run)),
         ("started", _when(run.started_at, now)),

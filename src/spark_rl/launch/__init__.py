@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spark_rl.launch.watching import View
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
-    from spark_rl.records import Run
+    from spark_rl.records import Job, Run
     from spark_rl.supervisor import Heard
 
 __all__ = ["Limits", "Outcome", "Start", "exit_code", "limited", "resumed", "settle", "start"]
@@ -40,7 +40,8 @@ class Start:
 
     ``continues`` is the run that another attempt is for, None for a new one; ``total`` are the iterations that the
     whole run is to have, and ``done`` those after which the ``checkpoint`` goes on; ``request`` is for all of it.
-    ``measures`` says that it is no training for its own sake.
+    ``measures`` says that it is no training for its own sake. ``job`` is the job that this process runs in and whose
+    record it keeps, None outside.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class Start:
     done: int = 0
     checkpoint: str | None = None
     measures: bool = False
+    job: Job | None = None
 
 
 def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, reserve: str | None = None) -> Start:
