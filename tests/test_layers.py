@@ -20,8 +20,8 @@ LAYERS = (
     (
         "agent_configs assets catalog checkpoints checks codec commands comparison config_classes configuration "
         "counting curves description dialects documents evidence explanation external figures gpus intake jobs "
-        "judging literals memory names override_values overrides plan profiles reasons redact registrations scanning search selection "
-        "signatures summaries supplies text times tuning value_types witness words"
+        "judging literals memory names override_values overrides plan profiles reasons redact registrations scanning "
+        "search selection signatures summaries supplies text times tuning value_types witness words"
     ),
     (
         "catalogues checkpoint_files configurations engines events gauges host installations logs network "

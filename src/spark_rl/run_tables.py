@@ -12,7 +12,7 @@ from spark_rl.times import ago, duration, iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from spark_rl.records import Attempt, Run
+    from spark_rl.records import Attempt, Job, Run
     from spark_rl.selection import BadRecord
     from spark_rl.summaries import Summary
     from spark_rl.tables import Screen
@@ -181,7 +181,7 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         ("name", run.run_name),
         ("state", told if run.over else f"{told} ({progress.phase}), seen {ago(now - run.updated_at)}"),
         ("hint", run.hint),
-        ("job", f"{run.job.engine} {run.job.ident}: {run.job}" if run.job else None),
+        ("job", _job(run.job) if run.job else None),
         ("job output", run.job.log if run.job else None),
         ("progress", _far(run)),
         ("reward", _reward(run)),
@@ -200,6 +200,10 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         *(("exported", file) for file in run.exported),
         ("record", folder),
     ]
+
+
+def _job(job: Job) -> str:
+    return f"{job.engine} {job.ident}" + (f": {job}" if job.native or job.reason else "")
 
 
 def _far(run: Run) -> str | None:

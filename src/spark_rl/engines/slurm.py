@@ -131,22 +131,35 @@ def _command(submission: Submission, container: Sequence[str]) -> Iterator[str]:
     if len(submission.commands) > 1:
         yield "case $SLURM_ARRAY_TASK_ID in"
         for number, command in enumerate(submission.commands):
-            yield f"  {number}) set -- {shlex.join((*container, *command))} ;;"
+            yield f"  {number}) set -- {_wrapped((*container, *command), '       ')} ;;"
         yield from ("esac", *_TRAPS, '"$@" &')
         return
     command = (*container, *submission.commands[0])
     if submission.nodes == 1:
-        yield from (*_TRAPS, f"{shlex.join(command)} &")
+        yield from (*_TRAPS, f"{_wrapped(command)} &")
         return
     at = command.index("--") if "--" in command else len(command)
     place = '--nnodes "$SLURM_NNODES" --node-rank "$SLURM_NODEID" --master-addr "$head" --master-port "$port"'
-    words = " ".join(filter(None, (shlex.join(command[:at]), place, shlex.join(command[at:]))))
+    parts = (_wrapped(command[:at]), place, _wrapped(command[at:]))
+    words = " \\\n  ".join(filter(None, parts))
     yield "# One spark-rl on each node: the first one keeps the record, and they meet at its host."
     yield 'export head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)'
     yield "export port=$((20000 + SLURM_JOB_ID % 10000))"
     yield from (*_TRAPS, f"srun --kill-on-bad-exit=0 bash -c {shlex.quote(f'exec {words}')} &")
 
 
+def _wrapped(words: Sequence[str], indent: str = "  ") -> str:
+    """Return words as shell, in lines that a person can read."""
+    lines: list[str] = []
+    for word in map(shlex.quote, words):
+        if lines and len(lines[-1]) + len(word) < _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return f" \\\n{indent}".join(lines)
+
+
+_WIDTH = 100
 _TRAPS = (
     "# Ahead of the time limit Slurm sends USR1, and scancel sends TERM: spark-rl ends its run in time.",
     """trap 'heard=1; kill -USR1 "$run"' USR1""",

@@ -69,9 +69,9 @@ def engine(name: str) -> str:
 def options(settings: Settings, partition: str | None = None) -> tuple[tuple[str, str], ...]:
     """Return the engine's own options as the settings hold them, ``partition`` instead of the setting's."""
     names = ("partition", "account", "gres", "setup", "container", "sbatch")
-    values = {name: settings.get(f"slurm_{name}").value for name in names}
+    values = {name: settings.text(f"slurm_{name}") for name in names}
     values["partition"] = partition or values["partition"]
-    return tuple((name, str(value)) for name, value in values.items() if value)
+    return tuple((name, value) for name, value in values.items() if value)
 
 
 def limit_s(wanted: Wanted) -> int | None:
@@ -80,8 +80,8 @@ def limit_s(wanted: Wanted) -> int | None:
     Raises:
         RequestError: It is no time.
     """
-    text = wanted.time or wanted.settings.get("slurm_time").value
-    return times.limit(str(text), "--time") if text else None
+    text = wanted.time or wanted.settings.text("slurm_time")
+    return times.limit(text, "--time") if text else None
 
 
 def fitted(request: Request, wanted: Wanted, library: str) -> Request:
@@ -90,7 +90,8 @@ def fitted(request: Request, wanted: Wanted, library: str) -> Request:
     own = key is not None and any(word.lstrip("+").startswith(f"{key}=") for word in request.overrides)
     if time_s is None or own or request.save_every is not None:
         return request
-    return replace(request, save_every=f"{max(1, min(LONGEST_S, time_s // SAVES))}s")
+    seconds = max(1, min(LONGEST_S, time_s // SAVES))
+    return replace(request, save_every=f"{seconds}s" if seconds % 60 else f"{seconds // 60}m")
 
 
 def supposed(facts: Facts, request: Request) -> Facts:
@@ -130,7 +131,7 @@ def submission(request: Request, wanted: Wanted) -> Submission:
 
 def _program(settings: Settings) -> tuple[str, ...]:
     """Return how spark-rl is called: as here, but in a container by its name."""
-    if settings.get("slurm_container").value:
+    if settings.text("slurm_container"):
         return ("spark-rl",)
     own = Path(sys.argv[0])
     return (str(own),) if own.name == "spark-rl" and own.is_absolute() else (sys.executable, "-m", "spark_rl")
