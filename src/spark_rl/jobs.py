@@ -27,7 +27,7 @@ def judged(run: Run, state: State, native: str, reason: str | None) -> Run:
     assert job is not None  # noqa: S101 - the caller looked
     run = replace(run, job=replace(job, native=native or None, reason=reason))
     if state == "pending":
-        return replace(run, state="starting", message=None, hint=None)
+        return replace(run, state="starting", message=None if run.state == "lost" else run.message)
     if state == "running":
         begun = bool(run.attempts) and not job.waits
         return run if run.state != "lost" else replace(run, state="running" if begun else "starting", message=None)

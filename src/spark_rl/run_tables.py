@@ -104,7 +104,7 @@ def _progress(row: Summary, _now: float) -> str:
 def _remark(row: Summary, _now: float) -> str:
     again = f"{row.attempts} attempts" if row.attempts > 1 else ""
     job = f"{row.engine} job {row.job}" if row.job and not row.over else ""
-    why = (row.message or "") if row.state in ("failed", "lost") else ""
+    why = (row.message or "") if row.state in ("failed", "lost", "starting") else ""
     return "; ".join(filter(None, (again, job, why.partition("\n")[0])))
 
 
@@ -203,7 +203,7 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
 
 
 def _job(job: Job) -> str:
-    return f"{job.engine} {job.ident}" + (f": {job}" if job.native or job.reason else "")
+    return f"{job.engine} {job.ident}" + (f": {job}" if job.native else "")
 
 
 def _far(run: Run) -> str | None:

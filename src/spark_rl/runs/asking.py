@@ -36,7 +36,7 @@ def listed(found: Listing) -> tuple[Summary, ...]:
 def asked(runs: Sequence[Run]) -> Iterator[Run]:
     """Yield runs as their engines see them, each asked once; an end that only an engine saw is written down.
 
-    Where an engine does not answer, that is the reason of the job's state.
+    Where an engine does not answer, that is the message.
     """
     told: dict[str, dict[str, Status] | str] = {}
     for run in runs:
@@ -46,7 +46,7 @@ def asked(runs: Sequence[Run]) -> Iterator[Run]:
         name = run.job.engine
         answer = told[name] if name in told else told.setdefault(name, _survey(name, runs))
         if isinstance(answer, str):
-            yield replace(run, job=replace(run.job, reason=answer))
+            yield replace(run, message=answer, hint=None)
         else:
             yield _seen(run, answer[run.job.ident])
 
