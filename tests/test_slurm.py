@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,12 +17,16 @@ import stand_in
 from fakes import lab
 from fakes.cluster import Cluster
 from runs import done, run
-from spark_rl import registry, runs
+from spark_rl import live, registry, runs
 from spark_rl.__main__ import run as spark_rl
 from spark_rl.engines import Engine, Submission, load, slurm
 from spark_rl.errors import CheckError
-from spark_rl.records import Attempt, Job, Owner
+from spark_rl.launch import submitting
+from spark_rl.records import Attempt, Job, Owner, Run
 from spark_rl.runs import asking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMAND = ("spark-rl", "train", "--task", "Isaac-Ant-Direct-v0", "--num-envs", "4096", "--adopt", "env.decimation=2")
@@ -355,3 +359,86 @@ def test_the_log_of_a_job_that_failed_before_its_run_is_the_jobs(
     known = recorded(job=Job(engine="slurm", ident="71", log=str(log)))
     assert spark_rl(["runs", "log", known]) == 0
     assert b"module: not found\n" in capfdbinary.readouterr().out
+
+
+# --- in the job
+
+
+class Inside:
+    """A job in which the fake trainer is trained for run 1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notes = lab.Notes(folder / "notes")
+        self.place = lab.package(folder / "env")
+
+    def start(self, behaviour: str, *words: str, **env: str) -> subprocess.Popen[str]:
+        named = ("--task", "Isaac-Cartpole-Direct", "--library", "rsl_rl", "--isaaclab", str(self.place))
+        known = {"SLURM_JOB_ID": "71", "SPARK_RL_RUN": "1"}
+        environ = lab.environ(behaviour, self.notes, **known | env)
+        return lab.spark_rl("train", *named, "--adopt", "--num-envs", "64", *words, cwd=self.folder, env=environ)
+
+
+@pytest.fixture
+def inside(cluster: Cluster, tmp_path: Path) -> Iterator[Inside]:
+    inside = Inside(tmp_path)
+    yield inside
+    inside.notes.sweep()
+
+
+BUDGET = ("--max-iterations", "20", "--save-every", "4")
+
+
+def test_a_job_takes_up_the_record_stops_for_the_limit_and_goes_on(inside: Inside, cluster: Cluster) -> None:
+    recorded(job=Job(engine="slurm", ident="71", log="/logs/71.log"))
+    job = inside.start("1:stall-at=11", *BUDGET)
+    inside.notes.read("stalled")
+    lab.eventually(lambda: (registry.load("1").progress.checkpoint_iteration or 0) >= 9, "a checkpoint")
+    job.send_signal(signal.SIGUSR1)
+    code, _, err = lab.finish(job)
+    assert code == slurm.LIMIT_CODE, err
+    waiting = registry.load("1")
+    assert (waiting.state, waiting.waits, waiting.ended_at) == ("starting", True, None)
+    assert waiting.message == "stopped ahead of the time limit after 11 of 20 iterations"
+    cluster.write("queue", "71|PENDING|BeginTime\n")
+    assert "PENDING (BeginTime): goes on from model_8.pt" in live.waiting(runs.get("1"))
+    code, _, err = lab.finish(inside.start("train", *BUDGET))
+    assert code == 0, err
+    ended = registry.load("1")
+    assert (ended.state, ended.progress.iteration, len(ended.attempts)) == ("succeeded", 20, 2)
+    assert (ended.attempts[1].from_checkpoint or "").endswith("model_8.pt")
+    assert ended.job == Job(engine="slurm", ident="71", waits=False, log="/logs/71.log")
+
+
+def test_a_job_that_was_submitted_by_hand_knows_its_run_again(inside: Inside) -> None:
+    assert lab.finish(inside.start("1:die-at=11", *BUDGET, SPARK_RL_RUN=""))[0] == 1
+    assert lab.finish(inside.start("train", *BUDGET, SPARK_RL_RUN=""))[0] == 0
+    (ended,) = registry.entries()
+    assert isinstance(ended, Run)
+    assert (ended.state, len(ended.attempts), ended.job) == (
+        *("succeeded", 2, Job(engine="slurm", ident="71", waits=False)),
+    )
+
+
+def test_a_run_of_another_job_is_left_alone(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(job=Job(engine="slurm", ident="70"))
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    monkeypatch.setenv("SPARK_RL_RUN", "1")
+    monkeypatch.setattr(submitting, "GRACE_S", 0.0)
+    given = (
+        "--task",
+        "Isaac-Cartpole-Direct",
+        "--isaaclab",
+        str(inside.place),
+        "--device",
+        "cpu",
+        "--assets",
+        "embedded",
+    )
+    assert spark_rl(["train", *given, "--library", "rsl_rl", "--adopt"]) == 1
+    assert registry.load("1").job == Job(engine="slurm", ident="70")
+
+
+def test_outside_a_job_there_is_nothing_to_take_up(train: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert spark_rl([*train[:-2], "--adopt"]) == 2
+    assert "--adopt is for the inside of a Slurm job" in capsys.readouterr().err

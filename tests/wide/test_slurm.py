@@ -82,7 +82,8 @@ def log(run: Run) -> str:
 
 @pytest.fixture
 def desk(cluster: slurmd.Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk" if (tmp_path / "desk").mkdir() is None else tmp_path)
+    (tmp_path / "desk").mkdir()
+    desk = Desk(tmp_path / "desk")
     for name, value in (lab.environ("train", desk.notes) | cluster.env).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SPARK_RL_STATE", str(tmp_path / "state"))
@@ -219,17 +220,29 @@ def test_an_array_runs_every_command_as_a_run_of_its_own(desk: Desk) -> None:
     assert all("succeeded: run" in (desk.folder / f"trial-{index}.log").read_text() for index in range(3))
 
 
-def test_several_nodes_are_told_their_place(desk: Desk) -> None:
+def test_several_nodes_are_told_their_place_and_of_the_limit(desk: Desk, cluster: slurmd.Slurm) -> None:
+    write = 'echo "$SPARK_RL_STATE $*" > "$SLURMD_NODENAME.note"'
+    wait = "trap 'touch \"$SLURMD_NODENAME.heard\"; exit 0' USR1; while :; do sleep 0.1; done"
+    (desk.folder / "runs" / "5").mkdir(parents=True)
+    (desk.folder / "runs" / "5" / "state.json").write_text("{}", encoding="utf-8")
     told = Submission(
         name="wide",
-        commands=(("sh", "-c", 'echo "$SLURMD_NODENAME $*" > "$SLURMD_NODENAME.note"', "train"),),
+        commands=(("bash", "-c", f"{write}; {wait}", "train", "--", "--it's"),),
         cwd=str(desk.folder),
         log=str(desk.folder / "%j.log"),
         nodes=2,
+        run="5",
+        env=(("SPARK_RL_STATE", str(desk.folder)),),
     )
     ident = slurm.submit(told)
-    lab.eventually(lambda: slurm.poll(ident).state == "done", "the job")
+    notes = [desk.folder / f"{node}.note" for node in slurmd.NODES]
+    lab.eventually(lambda: all(note.exists() and note.stat().st_size for note in notes), "both nodes")
     port = 20000 + int(ident) % 10000
-    for rank, node in enumerate(slurmd.NODES):
+    copy = desk.folder / "jobs" / f"{ident}-node1"
+    for rank, (note, state) in enumerate(zip(notes, (desk.folder, copy), strict=True)):
         place = f"--nnodes 2 --node-rank {rank} --master-addr one --master-port {port}"
-        assert (desk.folder / f"{node}.note").read_text(encoding="utf-8") == f"{node} {place}\n"
+        assert note.read_text(encoding="utf-8") == f"{state} {place} -- --it's\n"
+    assert (copy / "runs" / "5" / "state.json").read_text(encoding="utf-8") == "{}"
+    cluster.ask("scancel", "--batch", "--signal=USR1", ident)
+    lab.eventually(lambda: slurm.poll(ident).state == "done", "the job")
+    assert all((desk.folder / f"{node}.heard").exists() for node in slurmd.NODES)

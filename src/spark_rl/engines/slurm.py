@@ -138,14 +138,17 @@ def _command(submission: Submission, container: Sequence[str]) -> Iterator[str]:
     if submission.nodes == 1:
         yield from (*_TRAPS, f"{_wrapped(command)} &")
         return
+    yield from _nodes(command)
+
+
+def _nodes(command: Sequence[str]) -> Iterator[str]:
+    """Yield what starts one spark-rl on each node."""
     at = command.index("--") if "--" in command else len(command)
     place = '--nnodes "$SLURM_NNODES" --node-rank "$SLURM_NODEID" --master-addr "$head" --master-port "$port"'
-    parts = (_wrapped(command[:at]), place, _wrapped(command[at:]))
-    words = " \\\n  ".join(filter(None, parts))
-    yield "# One spark-rl on each node: the first one keeps the record, and they meet at its host."
-    yield 'export head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)'
-    yield "export port=$((20000 + SLURM_JOB_ID % 10000))"
-    yield from (*_TRAPS, f"srun --kill-on-bad-exit=0 bash -c {shlex.quote(f'exec {words}')} &")
+    parts = (_wrapped(command[:at], "    "), place, _wrapped(command[at:], "    "))
+    words = " \\\n    ".join(filter(None, parts))
+    yield from (*_MEETING, f"  exec {words}", "}", "export -f node", *_TRAPS)
+    yield "srun --kill-on-bad-exit=0 bash -c node &"
 
 
 def _wrapped(words: Sequence[str], indent: str = "  ") -> str:
@@ -160,6 +163,18 @@ def _wrapped(words: Sequence[str], indent: str = "  ") -> str:
 
 
 _WIDTH = 100
+_MEETING = (
+    "# One spark-rl on each node. They meet at the first one's host, whose record counts; the others have a copy.",
+    'export head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
+    "export port=$((20000 + SLURM_JOB_ID % 10000))",
+    "node() {",
+    '  if [ "$SLURM_NODEID" != 0 ] && [ -n "$SPARK_RL_RUN" ]; then',
+    "    copy=$SPARK_RL_STATE/jobs/$SLURM_JOB_ID-node$SLURM_NODEID",
+    '    mkdir -p "$copy/runs/$SPARK_RL_RUN"',
+    '    cp "$SPARK_RL_STATE/runs/$SPARK_RL_RUN"/*.json "$copy/runs/$SPARK_RL_RUN"',
+    "    export SPARK_RL_STATE=$copy",
+    "  fi",
+)
 _TRAPS = (
     "# Ahead of the time limit Slurm sends USR1, and scancel sends TERM: spark-rl ends its run in time.",
     """trap 'heard=1; kill -USR1 "$run"' USR1""",
