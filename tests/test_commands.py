@@ -34,7 +34,7 @@ def test_a_request_is_read_back_from_its_words(
     read: list[Request] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("spark_rl.prepare.gather", lambda _place: None)
-    monkeypatch.setattr("spark_rl.prepare.sized", lambda one, _facts, **_: read.append(one) or one)
-    monkeypatch.setattr("spark_rl.acting.carry_out", lambda *_: None)
+    monkeypatch.setattr("spark_rl.prepare.sized", lambda one, _facts, **_: one)
+    monkeypatch.setattr("spark_rl.acting.carry_out", lambda one, *_: read.append(one))
     assert cli.call(commands.train(request)) == 0
     assert read == [request]
