@@ -21,7 +21,9 @@ def test_2_runs_torchrun_through_isaaclab_sh(on: str, library: str, asked: str, 
     script = f"scripts/reinforcement_learning/{library}/train.py"
     assert plan.argv[:7] == ("/lab/isaaclab.sh", *TORCHRUN, f"--nproc_per_node={ranks}", script)
     assert words(plan) == ["--headless", "--num_envs", "4096", "--distributed"]
-    assert reason(plan, "distributed") == f"{ranks} ranks, one GPU each; --num-envs counts per rank"
+    assert reason(plan, "distributed") == (
+        f"{ranks} ranks, one GPU each; --num-envs counts per rank: 4096 x {ranks} = {4096 * int(ranks)}"
+    )
     assert codes(plan) == {}
 
 

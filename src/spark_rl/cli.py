@@ -30,8 +30,12 @@ from spark_rl.options import (
     IsaacLab,
     Json,
     Library,
+    MasterAddr,
+    MasterPort,
     MaxRestarts,
     MemoryReserve,
+    NodeRank,
+    Nodes,
     NumEnvs,
     NumEnvsOrAuto,
     Preflight,
@@ -86,7 +90,10 @@ def train(
         str | None, typer.Option("--gpus", "--nproc-per-node", "--num-gpus", help="GPUs to train on: a number or all.")
     ] = None,
     distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
-    nnodes: Annotated[int, typer.Option("--nnodes", hidden=True)] = 1,
+    nnodes: Nodes = 1,
+    node_rank: NodeRank = None,
+    master_addr: MasterAddr = None,
+    master_port: MasterPort = None,
     save_every: SaveEvery = None,
     max_restarts: MaxRestarts = 0,
     stall_timeout: StallTimeout = None,
@@ -105,11 +112,6 @@ def train(
 ) -> None:
     """Train a policy."""
     gpus = gpus or ("all" if distributed else None)
-    if nnodes != 1:
-        raise RequestError(
-            "training over several hosts is not planned by spark-rl yet",
-            "start it under torchrun on each host, with --distributed: inside torchrun nothing is nested",
-        )
     _act("train", ctx, locals())
 
 
@@ -176,6 +178,7 @@ _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
         *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every", "run", "preflight"),
+        *("nnodes", "node_rank", "master_addr", "master_port"),
     )
 )
 
