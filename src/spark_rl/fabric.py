@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
 from spark_rl.model import Finding
@@ -45,6 +44,8 @@ def choose(host: Host, master: str) -> Choice:
 
 def reaching(host: Host, master: str) -> Interface | None:
     """Return the interface whose network holds an address, None where none does or it is a name."""
+    from ipaddress import ip_address, ip_interface
+
     try:
         address = ip_address(master)
     except ValueError:
@@ -67,6 +68,8 @@ def own_address(host: Host) -> str | None:
 
 
 def _public(interface: Interface) -> str | None:
+    from ipaddress import ip_interface
+
     addresses = (ip_interface(text).ip for text in interface.addresses)
     return next(
         (str(one) for one in addresses if not (one.is_loopback or one.is_link_local) and one.version == 4), None
@@ -74,6 +77,8 @@ def _public(interface: Interface) -> str | None:
 
 
 def _unknown(master: str) -> str:
+    from ipaddress import ip_address
+
     try:
         ip_address(master)
     except ValueError:

@@ -145,8 +145,14 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> tuple[Host, tu
 def _host(values: dict[str, Any], environ: Mapping[str, str]) -> Host:
     gpus = tuple(Gpu(**_fields(Gpu, gpu), processes=_processes(gpu)) for gpu in values.get("gpus", []))
     folders = tuple(Folder(**_fields(Folder, folder)) for folder in values.get("folders", []))
-    network = {"interfaces": _interfaces(values), "rdma": _rdma(values)}
-    return Host(**_fields(Host, values), gpus=gpus, folders=folders, **network, environ=environ_facts(environ))
+    return Host(
+        **_fields(Host, values),
+        gpus=gpus,
+        folders=folders,
+        interfaces=_interfaces(values),
+        rdma=_rdma(values),
+        environ=environ_facts(environ),
+    )
 
 
 def _interfaces(values: dict[str, Any]) -> tuple[Interface, ...]:

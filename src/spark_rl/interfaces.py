@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from ipaddress import IPv6Address
 from pathlib import Path
 
 from spark_rl.model import Interface, RdmaDevice
@@ -90,6 +89,6 @@ def _ipv6(root: Path) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for line in _text(root / "proc/net/if_inet6").splitlines():
         address, _, prefix, _, _, name = line.split()
-        text = f"{IPv6Address(bytes.fromhex(address))}/{int(prefix, 16)}"
+        text = f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address))}/{int(prefix, 16)}"
         found[name] = (*found.get(name, ()), text)
     return found
