@@ -29,6 +29,7 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         max_restarts=given.get("max_restarts", 0),
         detach=given.get("detach", False),
         reserve=given.get("memory_reserve"),
+        nodes=given.get("node_timeout"),
     )
     prepare.remember(facts)
     as_json = given["as_json"]

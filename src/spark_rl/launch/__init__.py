@@ -56,16 +56,26 @@ class Start:
     measures: bool = False
 
 
-def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, reserve: str | None = None) -> Start:
+def limited(
+    what: Start,
+    *,
+    stall: str | None,
+    max_restarts: int,
+    detach: bool,
+    reserve: str | None = None,
+    nodes: str | None = None,
+) -> Start:
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` is no time, or ``reserve`` no amount of memory.
+        RequestError: ``stall`` or ``nodes`` is no time, or ``reserve`` no amount of memory.
     """
     seconds = times.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
     if seconds is not None and seconds <= 0:
         raise RequestError("--stall-timeout must be more than nothing", "leave it out to wait for ever")
     limits = Limits(stall=seconds, reserve_mib=memory.reserve(what.facts.host, reserve))
+    if nodes is not None:
+        limits = replace(limits, nodes=times.seconds(nodes, "--node-timeout"))
     return replace(what, limits=limits, max_restarts=max_restarts, detach=detach)
 
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from spark_rl.model import Host, Plan
     from spark_rl.rollcall import Post
 
-WAIT_S = 300.0
-"""How long the nodes wait for each other before a start."""
-
 LAST_S = 120.0
 """How long a node waits for what the others came to: longer than one that hangs at its end is given."""
 
@@ -92,10 +89,10 @@ def meeting(what: Start, stamp: str, tell: Callable[[str], None], stopped: Calla
     try:
         if isinstance(post, Lead):
             tell(f"node 0 of {count}: waiting for the others at port {place[1]}")
-            post.stamp = stamp if post.gather(_about(what), stamp, WAIT_S, stopped) else None
+            post.stamp = stamp if post.gather(_about(what), stamp, what.limits.nodes, stopped) else None
         else:
             tell(f"node {node} of {count}: waiting for node 0 at {place[0]} port {place[1]}")
-            post.gather(_about(what), place, WAIT_S, stopped)
+            post.gather(_about(what), place, what.limits.nodes, stopped)
         yield post
     finally:
         post.close()

@@ -75,13 +75,14 @@ class Limits:
 
     ``stall`` is the longest time without a new iteration (None: no limit), ``hang`` the time to leave after the end,
     ``grace`` the time between two rungs of the stop ladder. ``reserve_mib`` is the memory that the system must keep
-    (None: nobody watches it).
+    (None: nobody watches it). ``nodes`` is how long the hosts of one training wait for each other at the start.
     """
 
     stall: float | None = None
     hang: float = HANG_S
     grace: float = supervisor.GRACE_S
     reserve_mib: int | None = None
+    nodes: float = 300.0
 
 
 class Attending(supervisor.Watcher):
