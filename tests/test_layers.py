@@ -18,10 +18,10 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
-        "description dialects documents evidence explanation external fabric figures gpus intake judging literals "
-        "memory names override_values overrides plan profiles ranks reasons redact registrations scanning search "
-        "selection signatures summaries supplies text times tuning value_types witness words"
+        "agent_configs assets catalog checkpoints checks codec commands comparison config_classes configuration "
+        "counting curves description dialects documents evidence explanation external fabric figures gpus intake "
+        "judging literals memory names override_values overrides plan profiles ranks reasons redact registrations "
+        "scanning search selection signatures summaries supplies text times tuning value_types witness words"
     ),
     (
         "catalogues checkpoint_files configurations engines events gauges host installations interfaces logs network "

@@ -332,11 +332,23 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCommand:
+    """What one of several hosts does: the ``command`` of spark-rl to give there, and the ``argv`` that it starts.
+
+    ``argv`` is that of this host with the other's number; what another host has may differ.
+    """
+
+    node_rank: int
+    command: tuple[str, ...]
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The exact command, environment and folder, decided.
 
     ``env`` is set over the inherited environment, ``env_unset`` removed from it. ``reasons`` maps a decided thing to
-    why, in one line.
+    why, in one line. ``nodes`` are all hosts of a training on several.
     """
 
     action: Action
@@ -350,6 +362,7 @@ class Plan:
     env_unset: tuple[str, ...] = ()
     reasons: tuple[tuple[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
+    nodes: tuple[NodeCommand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

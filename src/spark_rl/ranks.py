@@ -24,6 +24,28 @@ COUNTS = ("--nproc_per_node", "--num_gpus")
 """The option that says how many ranks a host has: torchrun's, and that of Isaac Lab 3's own entry."""
 
 
+PORT = 29500
+"""Where the ranks of several hosts meet unless another port is named; spark-rl itself takes the next one."""
+
+
+def placed(command: Sequence[str], place: tuple[int, int], master: tuple[str, int]) -> tuple[str, ...]:
+    """Return a command of spark-rl for one of several hosts.
+
+    Args:
+        command: The command, without what says which host it is for.
+        place: How many hosts there are, and which of them this is.
+        master: Address and port of node 0.
+    """
+    pairs = (
+        ("--nnodes", place[0]),
+        ("--node-rank", place[1]),
+        ("--master-addr", master[0]),
+        ("--master-port", master[1]),
+    )
+    at = command.index("--") if "--" in command else len(command)
+    return (*command[:at], *(str(word) for pair in pairs for word in pair), *command[at:])
+
+
 def are_started(argv: Sequence[str]) -> bool:
     """Say whether a command starts ranks."""
     return any(name in argv for name in ("torch.distributed.run", "skrl.utils.distributed.jax", "train_multigpu"))

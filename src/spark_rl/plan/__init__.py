@@ -109,18 +109,20 @@ def plan(
         *part.overrides,
         *request.passthrough,
     )
+    argv = simulator.command(context, words)
     return Plan(
         action=request.action,
         task=target.task,
         library=target.library,
         algorithm=target.algorithm,
         isaaclab=facts.installation,
-        argv=simulator.command(context, words),
+        argv=argv,
         cwd=policy.run_folder(context),
         env=part.env,
         env_unset=part.unset,
         reasons=target.reasons + part.reasons,
         findings=_ordered((*target.findings, *part.findings)),
+        nodes=ranks.nodes(context, argv),
     )
 
 

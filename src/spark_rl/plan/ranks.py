@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_rl import fabric
+from spark_rl import commands, fabric
 from spark_rl.errors import RequestError
-from spark_rl.model import Finding
+from spark_rl.model import Finding, NodeCommand
 from spark_rl.plan.parts import NOTHING, Part, because, join, whole_number
+from spark_rl.ranks import PORT, placed
 from spark_rl.text import either
 
 if TYPE_CHECKING:
     from spark_rl.plan.parts import Context
-
-PORT = 29500
-"""Where the ranks of several hosts meet unless another port is named; spark-rl itself takes the next one."""
 
 _LAST_PORT = 65534
 
@@ -106,6 +104,38 @@ def _network(context: Context) -> Part:
     )
     chosen = fabric.choose(context.facts.host, address)
     return join((Part(reasons=told), Part(env=chosen.env, reasons=chosen.reasons, findings=chosen.findings)))
+
+
+def nodes(context: Context, argv: tuple[str, ...]) -> tuple[NodeCommand, ...]:
+    """Return what is started on each host, none where there is one alone.
+
+    Args:
+        context: The request and its facts.
+        argv: The command of this host.
+    """
+    request = context.request
+    if request.nnodes == 1:
+        return ()
+    lab = context.facts.installation.path if context.facts.chosen == "named by --isaaclab" else None
+    command = ("spark-rl", *commands.train(request, ("--isaaclab", lab) if lab else ()))
+    meeting = (master(context), request.master_port or PORT)
+    own = request.node_rank or 0
+    return tuple(
+        NodeCommand(
+            node_rank=node,
+            command=placed(command, (request.nnodes, node), meeting),
+            argv=_renumbered(argv, own, node),
+        )
+        for node in range(request.nnodes)
+    )
+
+
+def _renumbered(argv: tuple[str, ...], own: int, node: int) -> tuple[str, ...]:
+    """Return the command of another node: only its number differs, as far as is known here."""
+    at = next(place for place, word in enumerate(argv) if word.partition("=")[0] == "--node_rank")
+    if argv[at] == "--node_rank":
+        return (*argv[: at + 1], str(node), *argv[at + 2 :])
+    return (*argv[:at], argv[at].replace(f"={own}", f"={node}"), *argv[at + 1 :])
 
 
 def starts_ranks(context: Context) -> bool:
