@@ -19,13 +19,14 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec commands comparison config_classes configuration "
-        "counting curves description dialects documents evidence explanation external figures gpus intake jobs "
-        "judging literals memory names override_values overrides plan profiles reasons redact registrations scanning "
-        "search selection signatures summaries supplies text times tuning value_types witness words"
+        "counting curves description dialects documents evidence explanation external fabric figures gpus intake jobs "
+        "judging literals memory names override_values overrides plan profiles ranks reasons redact registrations "
+        "scanning search selection signatures summaries supplies text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files configurations engines events gauges host installations logs network "
-        "output preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
+        "catalogues checkpoint_files configurations engines events gauges host installations interfaces logs network "
+        "output preload probes projects provenance rank_logs registry retrieving rollcall settings supervisor "
+        "transcripts tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs",
     (

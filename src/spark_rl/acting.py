@@ -63,6 +63,7 @@ def _started(request: Request, facts: Facts, run: Run | None, given: Mapping[str
         max_restarts=given.get("max_restarts", 0),
         detach=given.get("detach", False),
         reserve=given.get("memory_reserve"),
+        nodes=given.get("node_timeout"),
     )
 
 
@@ -84,7 +85,7 @@ def _wanted(request: Request, facts: Facts, run: Run | None, given: Mapping[str,
         settings=settings.load(Path(request.cwd)),
         time=given.get("time_limit"),
         partition=given.get("partition"),
-        nodes=given.get("nnodes") or 1,
+        nodes=request.nnodes,
         more=(*more, *(() if given.get("check", True) else ("--no-check",))),
     )
 
@@ -95,8 +96,8 @@ def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[s
     from spark_rl.launch import submitting
 
     facts = submitting.supposed(facts, request)
-    # The pre-flight is for the node, and done there.
-    what = _started(replace(request, preflight=False), facts, run, given)
+    # The pre-flight is for the node, and done there; where nodes meet is known there alone.
+    what = _started(replace(request, preflight=False, nnodes=1), facts, run, given)
     request = submitting.fitted(request, wanted, what.plan.library)
     what = replace(what, request=request)
     prepare.remember(facts)

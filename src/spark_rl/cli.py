@@ -32,8 +32,13 @@ from spark_rl.options import (
     IsaacLab,
     Json,
     Library,
+    MasterAddr,
+    MasterPort,
     MaxRestarts,
     MemoryReserve,
+    NodeRank,
+    Nodes,
+    NodeTimeout,
     NumEnvs,
     NumEnvsOrAuto,
     Partition,
@@ -90,7 +95,11 @@ def train(
         str | None, typer.Option("--gpus", "--nproc-per-node", "--num-gpus", help="GPUs to train on: a number or all.")
     ] = None,
     distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
-    nnodes: Annotated[int, typer.Option("--nnodes", hidden=True)] = 1,
+    nnodes: Nodes = 1,
+    node_rank: NodeRank = None,
+    master_addr: MasterAddr = None,
+    master_port: MasterPort = None,
+    node_timeout: NodeTimeout = None,
     engine: EngineName = None,
     time_limit: TimeLimit = None,
     partition: Partition = None,
@@ -113,11 +122,6 @@ def train(
 ) -> None:
     """Train a policy."""
     gpus = gpus or ("all" if distributed else None)
-    if nnodes != 1 and engine != "slurm":
-        raise RequestError(
-            "training over several hosts is not planned by spark-rl yet",
-            "start it under torchrun on each host, with --distributed: inside torchrun nothing is nested",
-        )
     _act("train", ctx, locals())
 
 
@@ -184,6 +188,7 @@ _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
         *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every", "run", "preflight"),
+        *("nnodes", "node_rank", "master_addr", "master_port"),
     )
 )
 

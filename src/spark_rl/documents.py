@@ -36,6 +36,7 @@ def plan(value: Plan) -> Document:
         "cwd": value.cwd,
         "reasons": dict(value.reasons),
         "findings": findings(value.findings),
+        **({"nodes": [asdict(node) for node in value.nodes]} if value.nodes else {}),
     }
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from spark_rl.model import Action
+    from spark_rl.records import Failure
 
-EndedBy = Literal["stall", "hang", "memory"]
-"""Why the supervisor ended a run by itself: no new iteration came, it did not close, or memory ran out."""
+EndedBy = Literal["stall", "hang", "memory", "peer"]
+"""Why the supervisor ended a run by itself: no new iteration came, it did not close, memory ran out, or another host of
+the same training is over."""
 
 _SIGNALS = dict(
     (
@@ -30,6 +32,41 @@ _SIGNALS = dict(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RankEnd:
+    """How one rank of this host ended, as far as it is known.
+
+    ``number`` counts over all hosts, ``exit_status`` is negative when a signal ended it, ``first`` says that torchrun
+    saw it end first, ``output`` is what a :class:`spark_rl.witness.Witness` kept of what it printed.
+    """
+
+    number: int
+    exit_status: int | None = None
+    first: bool = False
+    output: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEnd:
+    """How another host of the same training ended.
+
+    ``state`` is ``succeeded``, ``failed``, ``interrupted``, or ``gone`` when it did not say. ``message`` is its own
+    judgement, ``weight`` the rank of what explains it (see :mod:`spark_rl.signatures`): less explains more.
+    """
+
+    node: int
+    host: str
+    state: str
+    message: str
+    weight: float
+    failure: Failure | None = None
+
+    @property
+    def name(self) -> str:
+        """The node in words."""
+        return f"node {self.node} ({self.host})" if self.host else f"node {self.node}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that is known of a run that has ended.
 
@@ -46,6 +83,8 @@ class Evidence:
     ``videos`` counts those found. ``published`` is False where NVIDIA's checkpoint was asked for and is not there.
 
     ``oom_killed`` says whether the kernel killed something for want of memory meanwhile, None where nobody looked.
+    ``ranks`` are the ranks of this host where there are several, or several hosts; ``node`` is the number of this
+    host and ``nodes`` are the others that are over.
     """
 
     action: Action
@@ -71,6 +110,9 @@ class Evidence:
     videos: int = 0
     published: bool | None = None
     oom_killed: bool | None = None
+    ranks: tuple[RankEnd, ...] = ()
+    node: int = 0
+    nodes: tuple[NodeEnd, ...] = ()
 
 
 def signal_name(status: int) -> str | None:

@@ -95,6 +95,7 @@ def plan(value: Plan) -> None:
     lines += [f"# {finding.level + ':':<10} {_line(finding)}" for finding in value.findings]
     import shlex
 
+    lines += [f"# node {node.node_rank:<5} {shlex.join(node.command)}" for node in value.nodes]
     out("\n".join([*lines, f"cd {shlex.quote(value.cwd)}", shell(value)]))
 
 

@@ -80,11 +80,12 @@ def log(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while it runs.")] = False,
     tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines.")] = None,
+    rank: Annotated[int | None, typer.Option("--rank", min=0, help="Only what this rank of several printed.")] = None,
 ) -> None:
     """Print what a run printed."""
     from spark_rl import render, runs
 
-    for chunk in runs.log(run, follow=follow, tail=tail, tell=render.talk):
+    for chunk in runs.log(run, follow=follow, tail=tail, rank=rank, tell=render.talk):
         render.raw(chunk)
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
-Ending = Literal["stall", "hang", "memory"]
-"""Why a watcher ends a run by itself: no new iteration, all done and still there, no memory left."""
+Ending = Literal["stall", "hang", "memory", "peer"]
+"""Why a watcher ends a run by itself: no new iteration, all done and still there, no memory left, another host over."""
 
 LADDER = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE_S = 30.0

@@ -89,7 +89,7 @@ class Engine(Protocol):
         ...
 
 
-MODULES: Mapping[str, str] = {"slurm": "slurm"}
+MODULES: Mapping[str, str] = {"local": "local", "slurm": "slurm", "torchrun": "torchrun"}
 """Engine names, and the modules of this package that hold them."""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import memory, registry, supervisor, times
 from spark_rl.errors import CheckError, RequestError, SparkError
-from spark_rl.launch import continuing, recording
+from spark_rl.launch import continuing, nodes, recording
 from spark_rl.launch.attempts import Ended, attempt
 from spark_rl.launch.settling import keep_assets, refuse, settle, stamp
 from spark_rl.launch.watching import STALL_S, Limits
@@ -58,16 +58,26 @@ class Start:
     job: Job | None = None
 
 
-def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, reserve: str | None = None) -> Start:
+def limited(
+    what: Start,
+    *,
+    stall: str | None,
+    max_restarts: int,
+    detach: bool,
+    reserve: str | None = None,
+    nodes: str | None = None,
+) -> Start:
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` is no time, or ``reserve`` no amount of memory.
+        RequestError: ``stall`` or ``nodes`` is no time, or ``reserve`` no amount of memory.
     """
     seconds = times.seconds(stall, "--stall-timeout") if stall else STALL_S if max_restarts else None
     if seconds is not None and seconds <= 0:
         raise RequestError("--stall-timeout must be more than nothing", "leave it out to wait for ever")
     limits = Limits(stall=seconds, reserve_mib=memory.reserve(what.facts.host, reserve))
+    if nodes is not None:
+        limits = replace(limits, nodes=times.seconds(nodes, "--node-timeout"))
     return replace(what, limits=limits, max_restarts=max_restarts, detach=detach)
 
 
@@ -90,8 +100,9 @@ def start(
         RequestError: There is no checkpoint to play.
         CheckError: A finding forbids the start, or the child cannot be started.
     """
+    nodes.check(what)
     refuse(what.plan.findings)
-    what = replace(what, plan=settle(what.plan, what.request, what.facts))
+    what = replace(what, plan=nodes.settled(settle(what.plan, what.request, what.facts), what.facts.host))
     announce(what.plan)
     for finding in what.plan.findings:
         tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
@@ -137,14 +148,30 @@ def _conduct(what: Start, run: Run, show: Callable[[Run], View], heard: Heard) -
             stopped_by = heard()
             if stopped_by is not None:
                 return recording.finish(what, ended.stopped(stopped_by))
-            what = replace(what, plan=stamp(what.plan, _folder_name(run)))
-            ended = attempt(what, run, view)
+            ended = _attempted(what, run, view, heard)
             run = ended.run
             if not _may_go_on(what, ended, restarts):
                 break
         return recording.finish(what, ended)
     finally:
         view.close()
+
+
+def _attempted(what: Start, run: Run, view: View, heard: Heard) -> Ended:
+    """Run one attempt, on several hosts together with the others."""
+
+    def stopped() -> bool:
+        return heard() is not None
+
+    try:
+        with nodes.meeting(what, _folder_name(run), view.say, stopped) as post:
+            if post is not None and post.stamp is None:
+                return Ended.before_the_first(run).stopped(heard() or 0)
+            what = replace(what, plan=stamp(what.plan, post.stamp if post and post.stamp else _folder_name(run)))
+            return attempt(what, run, view, post)
+    except CheckError as error:
+        recording.fail(run.id, error)
+        raise
 
 
 def _folder_name(run: Run) -> str:

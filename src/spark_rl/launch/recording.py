@@ -7,24 +7,16 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from spark_rl import __version__, counting, documents, external, provenance, registry
+from spark_rl import __version__, counting, documents, external, provenance, ranks, registry
 from spark_rl.errors import CheckError
 from spark_rl.evidence import is_limit
 from spark_rl.outcome import Outcome
 from spark_rl.records import Progress, Run
 
 if TYPE_CHECKING:
+    from spark_rl.errors import SparkError
     from spark_rl.launch import Start
     from spark_rl.launch.attempts import Ended
-    from spark_rl.model import Plan
-
-
-def ranks(decided: Plan) -> int:
-    """Return how many ranks a plan starts, 1 where it is left to torchrun."""
-    words = [word.partition("=") for word in decided.argv]
-    named = [value for name, _, value in words if name == "--nproc_per_node"]
-    after = [decided.argv[at + 1] for at, word in enumerate(decided.argv[:-1]) if word == "--num_gpus"]
-    return next((int(text) for text in (*named, *after) if text.isdecimal()), 1)
 
 
 def begun(what: Start) -> Run:
@@ -57,7 +49,7 @@ def draft(what: Start) -> Run:
         updated_at=now,
         owner=registry.owner_now(),
         run_name=what.request.run_name,
-        world_size=ranks(decided),
+        world_size=ranks.world_size(decided.argv),
         progress=Progress(max_iterations=what.total or what.request.max_iterations),
         job=what.job,
     )
@@ -79,7 +71,9 @@ def _begun_again(what: Start, before: Run) -> Run:
     if not now.attempts:  # what was planned where it was submitted is planned anew where it runs
         decided = what.plan
         registry.save_start(now.id, start_of(what))
-        now = replace(now, argv=decided.argv, cwd=decided.cwd, started_at=time.time(), world_size=ranks(decided))
+        now = replace(
+            now, argv=decided.argv, cwd=decided.cwd, started_at=time.time(), world_size=ranks.world_size(decided.argv)
+        )
     run = replace(
         now,
         state="starting",
@@ -132,6 +126,15 @@ def adopt(run: Run) -> Run:
     run = replace(run, owner=registry.owner_now(), unattended=True)
     registry.save(run)
     return run
+
+
+def fail(ident: str, error: SparkError) -> None:
+    """Record that a run could not begin, unless its record says already what it came to."""
+    run = registry.load(ident)
+    if not run.over:
+        now = time.time()
+        told = replace(run, message=error.message, hint=error.hint, failure="user-error")
+        registry.save(replace(told, state="failed", ended_at=now, updated_at=now))
 
 
 def finish(what: Start, ended: Ended) -> Outcome:

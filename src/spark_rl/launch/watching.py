@@ -23,6 +23,7 @@ from spark_rl import (
 from spark_rl.gauges import system
 from spark_rl.intake import Intake
 from spark_rl.memory import Guard
+from spark_rl.ranks import Summary
 from spark_rl.transcripts import Transcript
 from spark_rl.witness import Witness
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from spark_rl.dialects import Event
     from spark_rl.model import CheckpointFile, Plan
     from spark_rl.records import Phase, Progress, Run
+    from spark_rl.rollcall import Post
     from spark_rl.supervisor import Ending
 
 LOOK_S = 4.0
@@ -43,6 +45,9 @@ SAVE_S = 2.0
 STALL_S = 1800.0
 """Time without a new iteration after which a run that may be restarted counts as stalled; also the least for each phase
 before the first one, since shaders, kernels and large scenes take their time."""
+
+_TOLD = ("iteration", "max_iterations", "reward", "length", "fps", "env_steps")
+"""What node 0 tells the others of its progress."""
 
 HANG_S = 60.0
 """Time for a trainer to leave after its last iteration is saved."""
@@ -70,13 +75,14 @@ class Limits:
 
     ``stall`` is the longest time without a new iteration (None: no limit), ``hang`` the time to leave after the end,
     ``grace`` the time between two rungs of the stop ladder. ``reserve_mib`` is the memory that the system must keep
-    (None: nobody watches it).
+    (None: nobody watches it). ``nodes`` is how long the hosts of one training wait for each other at the start.
     """
 
     stall: float | None = None
     hang: float = HANG_S
     grace: float = supervisor.GRACE_S
     reserve_mib: int | None = None
+    nodes: float = 300.0
 
 
 class Attending(supervisor.Watcher):
@@ -91,6 +97,7 @@ class Attending(supervisor.Watcher):
         view: View,
         limits: Limits,
         devices: tuple[int, ...] = (),
+        post: Post | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run = run
@@ -98,9 +105,11 @@ class Attending(supervisor.Watcher):
         self.scale = scale
         self.view = view
         self.limits = limits
+        self.post = post
         self.clock = clock
         self.intake = Intake()
         self.witness = Witness()
+        self.summary = Summary()
         self.finished = False
         self._files: tuple[CheckpointFile, ...] = ()
         self._dialect = dialects.read(plan.library, plan.isaaclab.generation)
@@ -144,7 +153,8 @@ class Attending(supervisor.Watcher):
             self._save()
         self._safely(self.view.update, self.run, now - self._began)
         self._safely(self._weigh)
-        return "memory" if self._guard.ends else self._overdue(now)
+        self._safely(self._call)
+        return "memory" if self._guard.ends else self._parted() or self._overdue(now)
 
     def signalled(self, name: str) -> None:
         """Tell that the run is being stopped."""
@@ -178,6 +188,7 @@ class Attending(supervisor.Watcher):
     def _read(self, lines: list[str], now: float) -> None:
         for line in lines:
             self.witness.feed(line)
+            self.summary.feed(line)
             event = self._dialect(line)
             if event is not None:
                 self._take(event, now)
@@ -301,6 +312,25 @@ class Attending(supervisor.Watcher):
         if limit is not None and (self.run.progress.iteration or 0) <= self.scale.first:
             limit = max(limit, STALL_S)
         return "stall" if limit is not None and now - self._moved >= limit else None
+
+    def _call(self) -> None:
+        """Exchange signs of life with the other hosts; node 0, which alone hears of iterations, tells them."""
+        if self.post is None:
+            return
+        told = {name: getattr(self.run.progress, name) for name in _TOLD}
+        self.post.poll(progress={} if self.post.node else told)
+        if self.post.node:
+            known = {name: value for name, value in self.post.progress.items() if name in _TOLD and value is not None}
+            self._progress(replace(self.run.progress, **known) if known else self.run.progress)
+
+    def _parted(self) -> Ending | None:
+        """Say whether to end because another host did: at once after a failure, else in the time that a close takes."""
+        ends = self.post.ends.values() if self.post else ()
+        if any(end.state != "succeeded" for end in ends):
+            return "peer"
+        if self.post and self.post.node and 0 in self.post.ends:
+            self.finished = True
+        return None
 
     def _weigh(self) -> None:
         """Read what memory is left; tell and record it where it is less than the system must keep."""

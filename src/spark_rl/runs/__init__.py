@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spark_rl import codec, engines, output, redact, registry, times
+from spark_rl import codec, engines, output, rank_logs, ranks, redact, registry, times
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
 from spark_rl.runs.asking import asked, listed, looks
@@ -222,15 +222,20 @@ def remove(chosen: Iterable[str]) -> None:
         registry.remove(run_id)
 
 
-def log(name: str, *, follow: bool, tail: int | None, tell: Callable[[str], None]) -> Iterator[bytes]:
-    """Yield what a run printed, and with ``follow`` what it prints until it is over.
+def log(
+    name: str, *, follow: bool, tail: int | None, tell: Callable[[str], None], rank: int | None = None
+) -> Iterator[bytes]:
+    """Yield what a run printed, or one rank of its newest attempt, and with ``follow`` what it prints until it is over.
 
     Of a run whose job ended before it began, that is what the job printed.
 
     Raises:
         CheckError: There is no output.
+        RequestError: There is no such rank on this host.
     """
     run = get(name)
+    if rank is not None:
+        return _log_of_rank(run, rank, follow=follow, tail=tail)
     if run.waits and not run.attempts:
         tell(f"note: run {run.id} has not begun: {run.job}")
         run = _begun(run) if follow else run
@@ -248,6 +253,19 @@ def log(name: str, *, follow: bool, tail: int | None, tell: Callable[[str], None
 def _begun(run: Run) -> Run:
     """Wait until a run's job has begun, or is over."""
     return next(one for one in looks(run) if not one.waits)
+
+
+def _log_of_rank(run: Run, rank: int, *, follow: bool, tail: int | None) -> Iterator[bytes]:
+    """Yield what a rank printed: its errors after its output, since nobody knows how they belong together."""
+    found = rank_logs.files(rank_logs.home(registry.path(run.id), len(run.attempts)))
+    first = ranks.base(run.attempts[-1].argv) if run.attempts else 0
+    if rank - first not in found:
+        known = f"it has {', '.join(str(first + one) for one in sorted(found))} here" if found else "it has no ranks"
+        raise RequestError(f"run {run.id} has no log of rank {rank}", f"{known}; all that it showed: runs log {run.id}")
+    files = found[rank - first]
+    if follow:
+        return output.follow(files[0], lambda: not registry.load(run.id).over, tail=tail)
+    return (chunk for file in files for chunk in output.read(file, tail=tail))
 
 
 def merged(run: Run, given: Request) -> Request:
