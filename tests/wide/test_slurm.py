@@ -237,7 +237,7 @@ def test_several_nodes_are_told_their_place_and_of_the_limit(desk: Desk, cluster
     ident = slurm.submit(told)
     notes = [desk.folder / f"{node}.note" for node in slurmd.NODES]
     lab.eventually(lambda: all(note.exists() and note.stat().st_size for note in notes), "both nodes")
-    port = 20000 + int(ident) % 10000
+    port = 20000 + int(ident) % 5000 * 2
     copy = desk.folder / "jobs" / f"{ident}-node1"
     for rank, (note, state) in enumerate(zip(notes, (desk.folder, copy), strict=True)):
         place = f"--nnodes 2 --node-rank {rank} --master-addr one --master-port {port}"

@@ -166,7 +166,7 @@ _WIDTH = 100
 _MEETING = (
     "# One spark-rl on each node. They meet at the first one's host, whose record counts; the others have a copy.",
     'export head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
-    "export port=$((20000 + SLURM_JOB_ID % 10000))",
+    "export port=$((20000 + SLURM_JOB_ID % 5000 * 2))",
     "node() {",
     '  if [ "$SLURM_NODEID" != 0 ] && [ -n "$SPARK_RL_RUN" ]; then',
     "    copy=$SPARK_RL_STATE/jobs/$SLURM_JOB_ID-node$SLURM_NODEID",

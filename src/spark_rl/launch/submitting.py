@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """The engine that is this spark-rl itself."""
 
+ENGINES = (LOCAL, "slurm")
+"""Those that take a training."""
+
 SAVES = 10
 """So many checkpoints at least are saved within a time limit: what a stop loses is a tenth of it."""
 
@@ -60,9 +63,8 @@ def engine(name: str) -> str:
     Raises:
         RequestError: There is none of that name.
     """
-    known = (LOCAL, *engines.MODULES)
-    if name not in known:
-        raise RequestError(f"there is no engine {name}", did_you_mean(name, known, "engines"))
+    if name not in ENGINES:
+        raise RequestError(f"there is no engine {name} for a training", did_you_mean(name, ENGINES, "engines"))
     return name
 
 
