@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "srun")
-NODES = ("one", "two")
+NODES = ("127.0.0.1", "second")
+"""Nodes meet at the first one's name: here its address serves."""
 
 _CONFIG = """\
 ClusterName=spark
@@ -41,9 +42,10 @@ MinJobAge=3600
 KillWait=10
 ReturnToService=2
 MpiDefault=none
-NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
-NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
-PartitionName=debug Nodes=one,two Default=YES MaxTime=INFINITE State=UP
+GresTypes=gpu
+NodeName={nodes[0]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 Gres=gpu:2
+NodeName={nodes[1]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 Gres=gpu:2
+PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
 
@@ -77,7 +79,10 @@ class Slurm:
         self._daemons: list[subprocess.Popen[bytes]] = []
         (root / "state").mkdir(parents=True)
         config = root / "slurm.conf"
-        config.write_text(_CONFIG.format(host=os.uname().nodename, root=root, ports=_free_ports(3)), encoding="utf-8")
+        config.write_text(
+            _CONFIG.format(host=os.uname().nodename, root=root, ports=_free_ports(3), nodes=NODES), encoding="utf-8"
+        )
+        (root / "gres.conf").write_text("Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n", encoding="utf-8")
         self.env = {"SLURM_CONF": str(config), "PATH": _path()}
 
     def start(self) -> None:

@@ -240,7 +240,7 @@ def test_several_nodes_are_told_their_place_and_of_the_limit(desk: Desk, cluster
     port = 20000 + int(ident) % 5000 * 2
     copy = desk.folder / "jobs" / f"{ident}-node1"
     for rank, (note, state) in enumerate(zip(notes, (desk.folder, copy), strict=True)):
-        place = f"--nnodes 2 --node-rank {rank} --master-addr one --master-port {port}"
+        place = f"--nnodes 2 --node-rank {rank} --master-addr 127.0.0.1 --master-port {port}"
         assert note.read_text(encoding="utf-8") == f"{state} {place} -- --it's\n"
     assert (copy / "runs" / "5" / "state.json").read_text(encoding="utf-8") == "{}"
     cluster.ask("scancel", "--batch", "--signal=USR1", ident)
