@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import ranked
 from fakes import lab, slurmd
 from spark_rl import registry, runs
 from spark_rl.engines import Submission, slurm
+from spark_rl.selection import BadRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,3 +248,27 @@ def test_several_nodes_are_told_their_place_and_of_the_limit(desk: Desk, cluster
     cluster.ask("scancel", "--batch", "--signal=USR1", ident)
     lab.eventually(lambda: slurm.poll(ident).state == "done", "the job")
     assert all((desk.folder / f"{node}.heard").exists() for node in slurmd.NODES)
+
+
+def test_two_nodes_train_one_run_through_a_time_limit(
+    cluster: slurmd.Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall = ranked.Hall(tmp_path / "hall", old=False)
+    pretending = lab.program(
+        tmp_path / "spark-rl", f'#!/bin/sh\nexec {sys.executable} {lab.FAKES}/with_gpus.py 1 "$@"\n'
+    )
+    own = {"SPARK_RL_STATE": str(tmp_path / "state"), "SPARK_RL_SLURM_CONTAINER": "env"}
+    path = {"PATH": f"{pretending.parent}:{cluster.env['PATH']}"}
+    for name, value in (hall.environ("train pace=0.5") | cluster.env | own | path).items():
+        monkeypatch.setenv(name, value)
+    words = ("--max-iterations", "150", "--nnodes", "2", "--gpus", "1", "--time", "2m", "--engine", "slurm", "--json")
+    code, out, err = lab.finish(hall.train("train pace=0.5", *words, **cluster.env | own | path))
+    assert code == 0, err
+    run = registry.load(json.loads(out)["runs"][0]["id"])
+    deadline = time.monotonic() + PATIENCE_S
+    while not (run := runs.get(run.id)).over:
+        assert time.monotonic() < deadline, f"{run}\n{log(run)}"
+        time.sleep(0.2)
+    assert (run.state, run.progress.iteration, run.world_size) == ("succeeded", 150, 2), log(run)
+    assert len(run.attempts) >= 2
+    assert [one for one in registry.entries() if not isinstance(one, BadRecord)] == [run]
