@@ -198,7 +198,7 @@ def test_a_dry_run_shows_what_would_be_submitted(
     assert spark_rl([*train, "--gpus", "2", "--time", "8h", "--partition", "long", "--dry-run", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["schema"], document["engine"], document["script"]) == ("spark-rl/plan/1", "slurm", script)
-    assert "--num_gpus" in document["argv"]
+    assert {"--num_gpus", "agent.save_interval=360"} <= {*document["argv"]}
     assert {"#SBATCH --gres=gpu:2", "#SBATCH --time=08:00:00", "#SBATCH --partition=long"} <= {*script.splitlines()}
     assert "--save-every 30m" in script
     assert spark_rl([*train, "--gpus", "2", "--time", "8h", "--partition", "long"]) == 0
@@ -299,7 +299,10 @@ def test_a_waiting_run_is_cancelled(
     assert spark_rl(["runs", "stop", "1"]) == 0
     assert (cluster.read("cancelled"), registry.load("1").state) == ("71\n", "interrupted")
     assert "interrupted: run 1, slurm job 71 was cancelled" in capsys.readouterr().out
+    output = registry.folder() / "jobs" / "71.log"
+    output.write_text("hello\n", encoding="utf-8")
     assert spark_rl(["runs", "rm", "1", "--yes"]) == 0
+    assert not output.exists()
 
 
 # --- the record
@@ -412,7 +415,7 @@ def test_a_job_takes_up_the_record_stops_for_the_limit_and_goes_on(inside: Insid
 
 def test_a_job_that_was_submitted_by_hand_knows_its_run_again(inside: Inside) -> None:
     assert lab.finish(inside.start("1:die-at=11", *BUDGET, SPARK_RL_RUN=""))[0] == 1
-    assert lab.finish(inside.start("train", *BUDGET, SPARK_RL_RUN=""))[0] == 0
+    assert lab.finish(inside.start("train", *BUDGET, SPARK_RL_RUN="", SLURM_RESTART_COUNT="1"))[0] == 0
     (ended,) = registry.entries()
     assert isinstance(ended, Run)
     assert (ended.state, len(ended.attempts), ended.job) == (

@@ -99,7 +99,7 @@ def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[s
     # The pre-flight is for the node, and done there; where nodes meet is known there alone.
     what = _started(replace(request, preflight=False, nnodes=1), facts, run, given)
     request = submitting.fitted(request, wanted, what.plan.library)
-    what = replace(what, request=request)
+    what = replace(_started(replace(request, preflight=False), facts, run, given), request=request)
     prepare.remember(facts)
     told = submitting.submission(request, wanted)
     if given["dry_run"]:

@@ -202,6 +202,24 @@ def test_a_run_is_submitted_again_to_go_on(desk: Desk, monkeypatch: pytest.Monke
     assert done.job != run.job
 
 
+def test_a_dry_run_is_a_script_that_sbatch_takes(
+    desk: Desk, cluster: slurmd.Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(monkeypatch, "1:pace=0.5")
+    small = ("--device", "cpu", "--num-envs", "64", "--max-iterations", "30", "--save-every", "4")
+    code, script, _ = desk.call("train", *desk.named, *small, "--engine", "slurm", "--dry-run")
+    assert code == 0
+    (Path(os.environ["SPARK_RL_STATE"]) / "jobs").mkdir(parents=True)
+    Path("job.sh").write_text(script, encoding="utf-8")
+    ident = cluster.ask("sbatch", "--parsable", "job.sh").strip()
+    lab.eventually(lambda: bool([*registry.entries()]), "a record")
+    run = runs.get("1")
+    desk.until(run, lambda seen: (seen.progress.checkpoint_iteration or 0) > 4)
+    cluster.ask("scontrol", "requeue", ident)
+    done = desk.until(run, lambda seen: seen.state == "succeeded")
+    assert (done.progress.iteration, len(done.attempts), len([*registry.entries()])) == (30, 2, 1), log(run)
+
+
 def test_an_array_runs_every_command_as_a_run_of_its_own(desk: Desk) -> None:
     train = (sys.executable, "-m", "spark_rl", "train", *desk.named, "--device", "cpu", "--adopt", "--num-envs")
     told = Submission(

@@ -181,7 +181,8 @@ def taken_up(environ: Mapping[str, str]) -> tuple[Job, Run | None]:
         raise RequestError("--adopt is for the inside of a Slurm job", "leave it out")
     number = environ.get(slurm.RUN_VARIABLE)
     job = Job(engine="slurm", ident=ident, waits=False)
-    run = _awaited(number, ident) if number else _of(ident)
+    again = environ.get("SLURM_RESTART_COUNT", "0") != "0"
+    run = _awaited(number, ident) if number else _of(ident) if again else None
     return (job, None) if run is None else (replace(job, log=run.job.log if run.job else None), run)
 
 
@@ -196,6 +197,6 @@ def _awaited(number: str, ident: str) -> Run:
 
 
 def _of(ident: str) -> Run | None:
-    """Return the run that a job made when it started before."""
+    """Return the run that a job made when it started before; a new one may have the id of an old one."""
     runs = (entry for entry in registry.entries() if isinstance(entry, Run))
     return next((run for run in runs if run.job is not None and run.job.ident == ident), None)

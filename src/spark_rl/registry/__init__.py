@@ -185,8 +185,16 @@ def remove(run_id: str) -> None:
         raise RequestError(f"run {found.id} still runs", f"stop it first: spark-rl runs stop {found.id}")
     try:
         _clear(path(found.id), newest=int(found.id) >= max(files.ids(), default=0))
+        if isinstance(found, Run) and found.job is not None and found.job.ident:
+            _clear_job(found.job.ident)
     except OSError as error:
         raise CheckError(f"run {found.id} cannot be removed: {error.strerror}", f"see {path(found.id)}") from error
+
+
+def _clear_job(ident: str) -> None:
+    """Remove what a job left beside the records: its output, and what its further nodes recorded."""
+    for left in (folder() / "jobs").glob(f"{ident}[.-]*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _clear(record: Path, *, newest: bool) -> None:
