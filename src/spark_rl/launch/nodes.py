@@ -57,9 +57,10 @@ def settled(decided: Plan, host: Host) -> Plan:
         return decided
     try:
         found = str(socket.getaddrinfo(address[0], None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "that is no name of a host"
         raise CheckError(
-            f"node 0, {address[0]}, is not known: {error.strerror}", "name it by its address: --master-addr"
+            f"node 0, {address[0]}, is not known: {why}", "name it by its address: --master-addr"
         ) from error
     chosen = fabric.choose(host, found)
     reasons = dict(decided.reasons) | dict(chosen.reasons)
