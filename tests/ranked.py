@@ -50,20 +50,22 @@ def package(folder: Path) -> Path:
 class Hall:
     """A folder with a stand-in of Isaac Lab, in which trainings of several ranks are started."""
 
-    def __init__(self, folder: Path, *, old: bool) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, old: bool, inside: tuple[str, ...] = (), loopback: bool = True) -> None:
+        """Make it; ``inside`` is put before each command, ``loopback`` tells gloo to keep to this machine."""
+        self.folder, self.inside, self.loopback = folder, inside, loopback
         folder.mkdir(parents=True, exist_ok=True)
         self.lab = checkout(folder / "IsaacLab") if old else package(folder / "env")
         self.notes = lab.Notes(folder / "notes")
 
     def environ(self, behaviour: str, **more: str) -> dict[str, str]:
         """Return the environment of a training."""
-        own = {"CUDA_VISIBLE_DEVICES": "0,1,2,3", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-        return lab.environ(behaviour, self.notes, **own | more)
+        own = {"CUDA_VISIBLE_DEVICES": "0,1,2,3", "OMP_NUM_THREADS": "1"}
+        gloo = {"GLOO_SOCKET_IFNAME": "lo"} if self.loopback else {}
+        return lab.environ(behaviour, self.notes, **own | gloo | more)
 
     def start(self, behaviour: str, *words: str, gpus: int = 4, **env: str) -> subprocess.Popen[str]:
         """Start ``spark-rl WORDS`` on a host that seems to have GPUs."""
-        argv: tuple[str | Path, ...] = (sys.executable, lab.FAKES / "with_gpus.py", str(gpus), *words)
+        argv: tuple[str | Path, ...] = (*self.inside, sys.executable, lab.FAKES / "with_gpus.py", str(gpus), *words)
         return lab.start(*argv, cwd=self.folder, env=self.environ(behaviour, **env))
 
     def train(self, behaviour: str, *words: str, **env: Any) -> subprocess.Popen[str]:

@@ -148,7 +148,7 @@ def _conduct(what: Start, run: Run, show: Callable[[Run], View], heard: Heard) -
             stopped_by = heard()
             if stopped_by is not None:
                 return recording.finish(what, ended.stopped(stopped_by))
-            ended = _attempted(what, run, view, heard)
+            what, ended = _attempted(what, run, view, heard)
             run = ended.run
             if not _may_go_on(what, ended, restarts):
                 break
@@ -157,18 +157,15 @@ def _conduct(what: Start, run: Run, show: Callable[[Run], View], heard: Heard) -
         view.close()
 
 
-def _attempted(what: Start, run: Run, view: View, heard: Heard) -> Ended:
-    """Run one attempt, on several hosts together with the others."""
-
-    def stopped() -> bool:
-        return heard() is not None
-
+def _attempted(what: Start, run: Run, view: View, heard: Heard) -> tuple[Start, Ended]:
+    """Run one attempt, on several hosts together with the others; return it with the start that it was."""
     try:
-        with nodes.meeting(what, _folder_name(run), view.say, stopped) as post:
+        with nodes.meeting(what, _folder_name(run), view.say, lambda: heard() is not None) as post:
             if post is not None and post.stamp is None:
-                return Ended.before_the_first(run).stopped(heard() or 0)
-            what = replace(what, plan=stamp(what.plan, post.stamp if post and post.stamp else _folder_name(run)))
-            return attempt(what, run, view, post)
+                return what, Ended.before_the_first(run).stopped(heard() or 0)
+            name = post.stamp if post and post.stamp else _folder_name(run)
+            what = replace(what, plan=stamp(what.plan, name))
+            return what, attempt(what, run, view, post)
     except CheckError as error:
         recording.fail(run.id, error)
         raise

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spark_rl.judging import Verdict
     from spark_rl.launch import Start
     from spark_rl.model import Host, Plan
+    from spark_rl.records import Progress
     from spark_rl.rollcall import Post
 
 LAST_S = 120.0
@@ -56,9 +57,10 @@ def settled(decided: Plan, host: Host) -> Plan:
         return decided
     try:
         found = str(socket.getaddrinfo(address[0], None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "that is no name of a host"
         raise CheckError(
-            f"node 0, {address[0]}, is not known: {error.strerror}", "name it by its address: --master-addr"
+            f"node 0, {address[0]}, is not known: {why}", "name it by its address: --master-addr"
         ) from error
     chosen = fabric.choose(host, found)
     reasons = dict(decided.reasons) | dict(chosen.reasons)
@@ -96,6 +98,27 @@ def meeting(what: Start, stamp: str, tell: Callable[[str], None], stopped: Calla
         yield post
     finally:
         post.close()
+
+
+_TOLD = ("iteration", "max_iterations", "reward", "length", "fps", "env_steps")
+"""What node 0, which alone hears of iterations, tells the others of its progress."""
+
+
+def exchanged(post: Post, progress: Progress) -> Progress:
+    """Give a sign of life, and return the progress as node 0 has it."""
+    post.poll(progress={} if post.node else {name: getattr(progress, name) for name in _TOLD})
+    known = {name: value for name, value in post.progress.items() if name in _TOLD and value is not None}
+    return replace(progress, **known) if known else progress
+
+
+def is_over(post: Post) -> bool:
+    """Say whether node 0 has done what it was asked, so that this node has only to close."""
+    return 0 in post.ends and post.ends[0].state == "succeeded"
+
+
+def is_broken(post: Post) -> bool:
+    """Say whether another node failed, was stopped or is gone, so that this one cannot go on."""
+    return any(end.state != "succeeded" for end in post.ends.values())
 
 
 def conclude(post: Post, verdict: Verdict, stopped: Callable[[], bool]) -> tuple[NodeEnd, ...]:

@@ -22,6 +22,7 @@ from spark_rl import (
 )
 from spark_rl.gauges import system
 from spark_rl.intake import Intake
+from spark_rl.launch import nodes
 from spark_rl.memory import Guard
 from spark_rl.ranks import Summary
 from spark_rl.transcripts import Transcript
@@ -45,9 +46,6 @@ SAVE_S = 2.0
 STALL_S = 1800.0
 """Time without a new iteration after which a run that may be restarted counts as stalled; also the least for each phase
 before the first one, since shaders, kernels and large scenes take their time."""
-
-_TOLD = ("iteration", "max_iterations", "reward", "length", "fps", "env_steps")
-"""What node 0 tells the others of its progress."""
 
 HANG_S = 60.0
 """Time for a trainer to leave after its last iteration is saved."""
@@ -153,8 +151,10 @@ class Attending(supervisor.Watcher):
             self._save()
         self._safely(self.view.update, self.run, now - self._began)
         self._safely(self._weigh)
-        self._safely(self._call)
-        return "memory" if self._guard.ends else self._parted() or self._overdue(now)
+        self._safely(self._call, now)
+        if self.post is not None and nodes.is_broken(self.post):
+            return "peer"
+        return "memory" if self._guard.ends else self._overdue(now)
 
     def signalled(self, name: str) -> None:
         """Tell that the run is being stopped."""
@@ -313,24 +313,16 @@ class Attending(supervisor.Watcher):
             limit = max(limit, STALL_S)
         return "stall" if limit is not None and now - self._moved >= limit else None
 
-    def _call(self) -> None:
-        """Exchange signs of life with the other hosts; node 0, which alone hears of iterations, tells them."""
+    def _call(self, now: float) -> None:
+        """Exchange with the other hosts, where there are any, who is alive and how far it is."""
         if self.post is None:
             return
-        told = {name: getattr(self.run.progress, name) for name in _TOLD}
-        self.post.poll(progress={} if self.post.node else told)
-        if self.post.node:
-            known = {name: value for name, value in self.post.progress.items() if name in _TOLD and value is not None}
-            self._progress(replace(self.run.progress, **known) if known else self.run.progress)
-
-    def _parted(self) -> Ending | None:
-        """Say whether to end because another host did: at once after a failure, else in the time that a close takes."""
-        ends = self.post.ends.values() if self.post else ()
-        if any(end.state != "succeeded" for end in ends):
-            return "peer"
-        if self.post and self.post.node and 0 in self.post.ends:
-            self.finished = True
-        return None
+        progress = nodes.exchanged(self.post, self.run.progress)
+        if progress.iteration != self.run.progress.iteration:
+            self._moved = now
+            progress = self._entered(progress, "training", now)
+        self._progress(progress)
+        self.finished = self.finished or nodes.is_over(self.post)
 
     def _weigh(self) -> None:
         """Read what memory is left; tell and record it where it is less than the system must keep."""
