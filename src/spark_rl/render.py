@@ -139,7 +139,7 @@ def starting(value: Plan) -> None:
     talk(f"{value.action}: {value.task.task.id} with {value.library} ({value.algorithm}) on {lab}")
     if value.task.note:
         talk(f"note: {value.task.note}")
-    for name in ("library", "algorithm", "num_envs", "device", "window", "headless", "checkpoint"):
+    for name in ("library", "algorithm", "num_envs", "device", "distributed", "window", "headless", "checkpoint"):
         if name in reasons and reasons[name] != "asked for":
             talk(f"  {name}: {reasons[name]}")
     talk(f"  {shell(value)}")

@@ -189,7 +189,7 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         ("ended", _when(run.ended_at, now) if run.ended_at is not None else None),
         ("took", duration((run.ended_at or run.updated_at) - run.started_at)),
         ("phases", ", ".join(f"{name} {duration(seconds)}" for name, seconds in progress.phases)),
-        ("environments", str(run.num_envs) if run.num_envs else None),
+        ("environments", _environments(run)),
         ("memory", f"{run.least_memory_mib} MiB were left, less than the reserve" if run.least_memory_mib else None),
         ("host", _host(run, start)),
         ("cwd", run.cwd),
@@ -247,6 +247,12 @@ def _reward(run: Run) -> str | None:
 
 def _when(at: float, now: float) -> str:
     return f"{iso(at).replace('T', ' ').replace('Z', ' UTC')} ({ago(now - at)})"
+
+
+def _environments(run: Run) -> str | None:
+    if not run.num_envs or run.world_size == 1:
+        return str(run.num_envs) if run.num_envs else None
+    return f"{run.num_envs} x {run.world_size} ranks = {run.num_envs * run.world_size}"
 
 
 def _host(run: Run, start: Mapping[str, Any]) -> str:
