@@ -279,7 +279,7 @@ def test_two_nodes_train_one_run_through_a_time_limit(
     path = {"PATH": f"{pretending.parent}:{cluster.env['PATH']}"}
     for name, value in (hall.environ("train pace=0.5") | cluster.env | own | path).items():
         monkeypatch.setenv(name, value)
-    words = ("--max-iterations", "150", "--nnodes", "2", "--gpus", "1", "--time", "2m", "--engine", "slurm", "--json")
+    words = ("--max-iterations", "240", "--nnodes", "2", "--gpus", "1", "--time", "2m", "--engine", "slurm", "--json")
     code, out, err = lab.finish(hall.train("train pace=0.5", *words, **cluster.env | own | path))
     assert code == 0, err
     run = registry.load(json.loads(out)["runs"][0]["id"])
@@ -287,6 +287,6 @@ def test_two_nodes_train_one_run_through_a_time_limit(
     while not (run := runs.get(run.id)).over:
         assert time.monotonic() < deadline, f"{run}\n{log(run)}"
         time.sleep(0.2)
-    assert (run.state, run.progress.iteration, run.world_size) == ("succeeded", 150, 2), log(run)
+    assert (run.state, run.progress.iteration, run.world_size) == ("succeeded", 240, 2), log(run)
     assert len(run.attempts) >= 2
     assert [one for one in registry.entries() if not isinstance(one, BadRecord)] == [run]
