@@ -113,6 +113,7 @@ class Slurm:
         """End all jobs, then the daemons."""
         self.ask("scancel", "--signal=KILL", "--full", "--user=root")
         self.ask("scancel", "--user=root")
+        lab.eventually(lambda: not self.ask("squeue", "-h").strip(), "the last job to leave")
         for daemon in reversed(self._daemons):
             daemon.terminate()
         for daemon in reversed(self._daemons):
