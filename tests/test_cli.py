@@ -575,7 +575,16 @@ def test_output_that_nobody_takes_is_no_bug(line: str, code: int, tmp_path: Path
     assert not list(tmp_path.glob("spark-rl-bug-*"))
 
 
-@pytest.mark.parametrize(("nodes", "code"), [("1", 0), ("2", 2)])
-def test_one_node_is_what_there_is(cli: Cli, world: World, nodes: str, code: int) -> None:
-    words = ("--library", "rsl_rl", "--distributed", f"--nnodes={nodes}", "--nproc_per_node=2", "--dry-run")
-    assert cli("train", *TASK, *words, "--isaaclab", str(world.new))[0] == code
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--nnodes=1", "--dry-run"), 0),
+        (("--nnodes=2", "--master_addr=10.0.0.1", "--dry-run"), 0),
+        (("--nnodes=2", "--node_rank=1", "--master_addr=10.0.0.1", "--master_port=5555", "--dry-run"), 0),
+        (("--nnodes=2", "--node_rank=2", "--master_addr=10.0.0.1", "--dry-run"), 2),
+        (("--nnodes=2", "--master_addr=10.0.0.1"), 2),
+    ],
+)
+def test_hosts_are_named_in_torchruns_words(cli: Cli, world: World, words: tuple[str, ...], code: int) -> None:
+    spread = ("--library", "rsl_rl", "--distributed", "--nproc_per_node=2")
+    assert cli("train", *TASK, *spread, *words, "--isaaclab", str(world.new))[0] == code

@@ -18,16 +18,16 @@ PACKAGE = Path(__file__).parents[1] / "src" / "spark_rl"
 LAYERS = (
     "__init__ errors model outcome records",
     (
-        "acceptance agent_configs assets catalog checkpoints checks codec comparison config_classes configuration "
-        "counting curves description dialects documents evidence explanation external figures gpus intake judging "
-        "junit literals markdown matrix memory names override_values overrides plan profiles proofs reasons redact "
-        "registrations regressions scanning search selection signatures summaries supplies text times tuning "
-        "value_types witness words"
+        "acceptance agent_configs assets catalog checkpoints checks codec commands comparison config_classes "
+        "configuration counting curves description dialects documents evidence explanation external fabric figures "
+        "gpus intake jobs judging junit literals markdown matrix memory names override_values overrides plan profiles "
+        "proofs ranks reasons redact registrations regressions scanning search selection signatures summaries "
+        "supplies text times tuning value_types witness words"
     ),
     (
         "acceptance_child catalogues checkpoint_files configurations engines events first_process gauges host "
-        "installations logs matrices network output preload probes projects provenance registry retrieving settings "
-        "supervisor transcripts tunings"
+        "installations interfaces logs matrices network output preload probes projects provenance rank_logs registry "
+        "retrieving rollcall settings supervisor transcripts tunings"
     ),
     "acceptance_matrix completion examination launch learning prepare provisioning requests runs smoke",
     (

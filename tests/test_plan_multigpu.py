@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from planning import checkout, codes, host, package, planned, reason, refused, words
+from spark_rl import documents
+from spark_rl.model import Interface
 
 CARTPOLE = "Isaac-Cartpole-Direct-v0"
 EIGHT = host(gpus=8)
@@ -21,7 +23,9 @@ def test_2_runs_torchrun_through_isaaclab_sh(on: str, library: str, asked: str, 
     script = f"scripts/reinforcement_learning/{library}/train.py"
     assert plan.argv[:7] == ("/lab/isaaclab.sh", *TORCHRUN, f"--nproc_per_node={ranks}", script)
     assert words(plan) == ["--headless", "--num_envs", "4096", "--distributed"]
-    assert reason(plan, "distributed") == f"{ranks} ranks, one GPU each; --num-envs counts per rank"
+    assert reason(plan, "distributed") == (
+        f"{ranks} ranks, one GPU each; --num-envs counts per rank: 4096 x {ranks} = {4096 * int(ranks)}"
+    )
     assert codes(plan) == {}
 
 
@@ -102,3 +106,90 @@ def test_the_hint_names_libraries_that_the_task_has() -> None:
     refusal = refused("2.3.2", "Isaac-Velocity-Flat-Unitree-A1-v0", library="sb3", gpus="2", machine=EIGHT)
     assert refusal.hint == "leave --gpus out, or use --library rsl_rl or skrl"
     assert "2.3.2" not in (refused(package(), CARTPOLE, library="sb3", gpus="2", machine=EIGHT).hint or "")
+
+
+TWO: dict[str, Any] = {"nnodes": 2, "master_addr": "10.0.0.1"}
+JOINED = ("--node_rank=1", "--master_addr=10.0.0.1", "--master_port=29500")
+LAN = Interface(name="eth0", up=True, addresses=("10.0.0.2/24",))
+
+
+def test_2_joins_hosts_by_torchrun() -> None:
+    plan = planned("2.3.2", CARTPOLE, gpus="4", machine=EIGHT, node_rank=1, num_envs=4096, **TWO)
+    script = "scripts/reinforcement_learning/rsl_rl/train.py"
+    launcher = ("--nnodes=2", "--nproc_per_node=4", *JOINED)
+    assert plan.argv[1:11] == ("-p", "-m", "torch.distributed.run", *launcher, script, "--task")
+    said = "2 nodes of 4 ranks each, one GPU each; --num-envs counts per rank: 4096 x 8 = 32768"
+    assert reason(plan, "distributed") == said
+    assert "node 0 is 10.0.0.1 port 29500; port 29501 is spark-rl's own" in (reason(plan, "master") or "")
+
+
+def test_3_joins_hosts_by_its_own_entry() -> None:
+    plan = planned("kit", CARTPOLE, machine=host(), node_rank=1, master_port=4000, **TWO)
+    entry = plan.argv[plan.argv.index("train_multigpu") + 3 : plan.argv.index("--task")]
+    joined = ("--nnodes", "2", "--node_rank", "1", "--master_addr", "10.0.0.1", "--master_port", "4000")
+    assert entry == ("--num_gpus", "1", *joined)
+
+
+def test_the_interface_of_the_node_is_chosen() -> None:
+    plan = planned("kit", CARTPOLE, machine=host(interfaces=(LAN,)), node_rank=1, **TWO)
+    assert dict(plan.env) == {"NCCL_SOCKET_IFNAME": "eth0", "GLOO_SOCKET_IFNAME": "eth0"}
+    alone = planned("kit", CARTPOLE, gpus="1", machine=host(interfaces=(LAN,)))
+    assert "NCCL_SOCKET_IFNAME" not in dict(alone.env)
+
+
+@pytest.mark.parametrize("on", ["2.3.2", "kit"])
+def test_the_plan_tells_the_command_of_every_node(on: str) -> None:
+    asked: dict[str, Any] = {"gpus": "2", "num_envs": 64, "overrides": ("env.decimation=4",), "passthrough": ("--x",)}
+    plan = planned(on, CARTPOLE, machine=EIGHT, **asked, **TWO)
+    assert [node.node_rank for node in plan.nodes] == [0, 1]
+    assert plan.nodes[0].argv == plan.argv
+    words = [word.replace("node_rank=1", "node_rank=0") for word in plan.nodes[1].argv]
+    differing = [pair for pair in zip(words, plan.argv, strict=True) if pair[0] != pair[1]]
+    assert differing == ([] if on == "2.3.2" else [("1", "0")])
+    told = ("--nnodes", "2", "--node-rank", "1", "--master-addr", "10.0.0.1", "--master-port", "29500", "--", "--x")
+    named = ("spark-rl", "train", "--task", CARTPOLE, "--num-envs", "64", "--gpus", "2", "--isaaclab")
+    command = plan.nodes[1].command
+    assert (command[:9], command[10:]) == (named, ("env.decimation=4", *told))
+    assert documents.plan(plan)["nodes"][1]["node_rank"] == 1
+    assert "nodes" not in documents.plan(planned(on, CARTPOLE, gpus="2", machine=EIGHT))
+
+
+def test_node_0_is_this_host_where_nobody_says_otherwise() -> None:
+    plan = planned("kit", CARTPOLE, nnodes=2, machine=host(interfaces=(LAN,)))
+    assert plan.argv[plan.argv.index("--master_addr") + 1] == "10.0.0.2"
+    assert "this host's own address" in (reason(plan, "master") or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"nnodes": 0}, "--nnodes must be at least 1"),
+        ({"nnodes": 2, "node_rank": 2}, "--node-rank 2 is none of 2"),
+        ({"nnodes": 2, "node_rank": -1}, "--node-rank -1 is none of 2"),
+        ({"node_rank": 1}, "--node-rank 1 is none of 1"),
+        ({"nnodes": 2}, "--nnodes needs the address of node 0"),
+        ({"nnodes": 2, "node_rank": 1}, "--nnodes needs the address of node 0"),
+        ({**TWO, "master_port": 65535}, "--master-port must be from 1 to 65534"),
+        ({**TWO, "library": "sb3"}, "sb3 of Isaac Lab 3.0.0 trains on one GPU alone"),
+        ({**TWO, "device": "cpu"}, "cannot run with --device cpu"),
+    ],
+)
+def test_what_are_no_hosts_is_refused(asked: dict[str, Any], message: str) -> None:
+    refusal = refused("kit", CARTPOLE, machine=EIGHT, **asked)
+    assert message in refusal.message
+    assert refusal.hint
+
+
+def test_inside_torchrun_there_are_no_hosts_to_join() -> None:
+    rank = host(gpus=8, environ={"LOCAL_RANK": "3"})
+    assert "--nnodes has no meaning" in refused("kit", CARTPOLE, machine=rank, **TWO).message
+
+
+@pytest.mark.parametrize("on", ["2.3.2", "kit"])
+def test_jax_has_a_launcher_of_its_own(on: str) -> None:
+    asked: dict[str, Any] = {"library": "skrl", "options": ("--ml_framework", "jax"), "gpus": "2", "machine": EIGHT}
+    plan = planned(on, CARTPOLE, node_rank=1, **asked, **TWO)
+    text = " ".join(plan.argv).replace("=", " ")
+    assert "--node_rank 1 --coordinator_address 10.0.0.1:29500" in text
+    assert ("skrl.utils.distributed.jax" in plan.argv) is (on == "2.3.2")
+    assert "--master_addr" not in text

@@ -87,13 +87,10 @@ def test_each_value_keeps_its_own_source(
     project.write_text("headless = true\n", encoding="utf-8")
     user.write_text('device = "cpu"\n', encoding="utf-8")
     monkeypatch.setenv("SPARK_RL_LIBRARY", "sb3")
-    assert shown() == {
-        "isaaclab": (None, "default"),
+    assert shown() == dict.fromkeys(KEYS, (None, "default")) | {
         "library": ("sb3", "SPARK_RL_LIBRARY"),
         "device": ("cpu", str(user)),
         "headless": (True, str(project)),
-        "assets": (None, "default"),
-        "tasks": (None, "default"),
     }
 
 

@@ -159,6 +159,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
             "29500, useIpv6: 0, code: -98, name: EADDRINUSE, message: address already in use"
         ),
         "RuntimeError: The server socket has failed to bind to [::]:29500 (errno: 98 - Address already in use).",
+        "RuntimeError: [/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]:3761",
         "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 1000",
     ),
     "library-version": (

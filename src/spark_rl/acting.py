@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,27 +12,28 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from spark_rl.launch import Start
+    from spark_rl.launch.submitting import Wanted
     from spark_rl.model import Request
     from spark_rl.plan import Facts
     from spark_rl.records import Run
 
 
 def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> None:
-    """Plan a request, or what is left of a run, and carry it out or show it."""
+    """Plan a request, or what is left of a run, and carry it out here, hand it to an engine, or show it."""
     from spark_rl import documents, launch, prepare, render
 
-    checking = prepare.Checking(wanted=given.get("check", True), here=given.get("host_file") is None, tell=render.talk)
-    if run is None:
-        what = launch.Start(plan=prepare.decide(request, facts, checking), request=request, facts=facts)
-    else:
-        what = launch.resumed(run, request, facts, request.max_iterations)
-    what = launch.limited(
-        what,
-        stall=given.get("stall_timeout"),
-        max_restarts=given.get("max_restarts", 0),
-        detach=given.get("detach", False),
-        reserve=given.get("memory_reserve"),
-    )
+    adopt, job = given.get("adopt", False), None
+    if adopt:
+        from spark_rl.launch import submitting
+
+        job, run = submitting.taken_up(os.environ)
+    elif given.get("engine") or (run is not None and run.job is not None):
+        wanted = _wanted(request, facts, run, given)
+        if wanted is not None:
+            _hand_over(request, facts, run, given, wanted)
+            return
+    what = replace(_started(request, facts, run, given), job=job)
     prepare.remember(facts)
     as_json = given["as_json"]
     if given["dry_run"]:
@@ -41,6 +45,69 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
         raise typer.Exit(launch.exit_code(ended))
     render.detached(ended, as_json=as_json)
+
+
+def _started(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> Start:
+    """Return the start of a request, or of what is left of a run; one without an attempt has all of it left."""
+    from spark_rl import launch, prepare, render
+
+    checking = prepare.Checking(wanted=given.get("check", True), here=given.get("host_file") is None, tell=render.talk)
+    if run is None or not run.attempts:
+        decided = prepare.decide(request, facts, checking)
+        what = launch.Start(plan=decided, request=request, facts=facts, continues=run)
+    else:
+        what = launch.resumed(run, request, facts, request.max_iterations)
+    return launch.limited(
+        what,
+        stall=given.get("stall_timeout"),
+        max_restarts=given.get("max_restarts", 0),
+        detach=given.get("detach", False),
+        reserve=given.get("memory_reserve"),
+        nodes=given.get("node_timeout"),
+    )
+
+
+def _wanted(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> Wanted | None:
+    """Return how a training is handed over, None where it is to run here; a run goes on where it was."""
+    from spark_rl import settings
+    from spark_rl.launch import submitting
+
+    before = run.job.engine if run is not None and run.job is not None else submitting.LOCAL
+    engine = submitting.engine(given.get("engine") or before)
+    if engine == submitting.LOCAL:
+        return None
+    named = facts.installation.path if facts.chosen == "named by --isaaclab" else None
+    words = ("stall_timeout", given.get("stall_timeout")), ("memory_reserve", given.get("memory_reserve"))
+    pairs = (("isaaclab", named), *words, ("max_restarts", given.get("max_restarts") or None))
+    more = [word for name, value in pairs if value for word in (f"--{name.replace('_', '-')}", str(value))]
+    return submitting.Wanted(
+        engine=engine,
+        settings=settings.load(Path(request.cwd)),
+        time=given.get("time_limit"),
+        partition=given.get("partition"),
+        nodes=request.nnodes,
+        more=(*more, *(() if given.get("check", True) else ("--no-check",))),
+    )
+
+
+def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any], wanted: Wanted) -> None:
+    """Plan a training for the machines of an engine, and submit it or show what would be submitted."""
+    from spark_rl import documents, engines, prepare, render
+    from spark_rl.launch import submitting
+
+    facts = submitting.supposed(facts, request)
+    # The pre-flight is for the node, and done there; where nodes meet is known there alone.
+    what = _started(replace(request, preflight=False, nnodes=1), facts, run, given)
+    request = submitting.fitted(request, wanted, what.plan.library)
+    what = replace(_started(replace(request, preflight=False), facts, run, given), request=request)
+    prepare.remember(facts)
+    told = submitting.submission(request, wanted)
+    if given["dry_run"]:
+        script = engines.load(wanted.engine).render(told)
+        document = documents.submission(what.plan, wanted.engine, script)
+        render.document(document) if given["as_json"] else render.script(what.plan, script)
+        return
+    render.submitted(submitting.submit(what, told, wanted.engine), as_json=given["as_json"])
 
 
 def tune(request: Request, facts: Facts, given: Mapping[str, Any]) -> None:

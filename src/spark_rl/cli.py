@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from spark_rl import __version__, words
 from spark_rl.errors import RequestError
 from spark_rl.options import (
+    Adopt,
     Algorithm,
     Assets,
     Check,
@@ -24,16 +25,23 @@ from spark_rl.options import (
     Detach,
     Device,
     DryRun,
+    EngineName,
     Every,
     Headless,
     HostFile,
     IsaacLab,
     Json,
     Library,
+    MasterAddr,
+    MasterPort,
     MaxRestarts,
     MemoryReserve,
+    NodeRank,
+    Nodes,
+    NodeTimeout,
     NumEnvs,
     NumEnvsOrAuto,
+    Partition,
     Preflight,
     Raw,
     Recipe,
@@ -41,6 +49,7 @@ from spark_rl.options import (
     Seed,
     StallTimeout,
     Task,
+    TimeLimit,
     Video,
 )
 
@@ -86,7 +95,15 @@ def train(
         str | None, typer.Option("--gpus", "--nproc-per-node", "--num-gpus", help="GPUs to train on: a number or all.")
     ] = None,
     distributed: Annotated[bool, typer.Option("--distributed", help="Train on all visible GPUs.")] = False,
-    nnodes: Annotated[int, typer.Option("--nnodes", hidden=True)] = 1,
+    nnodes: Nodes = 1,
+    node_rank: NodeRank = None,
+    master_addr: MasterAddr = None,
+    master_port: MasterPort = None,
+    node_timeout: NodeTimeout = None,
+    engine: EngineName = None,
+    time_limit: TimeLimit = None,
+    partition: Partition = None,
+    adopt: Adopt = False,
     save_every: SaveEvery = None,
     max_restarts: MaxRestarts = 0,
     stall_timeout: StallTimeout = None,
@@ -105,11 +122,6 @@ def train(
 ) -> None:
     """Train a policy."""
     gpus = gpus or ("all" if distributed else None)
-    if nnodes != 1:
-        raise RequestError(
-            "training over several hosts is not planned by spark-rl yet",
-            "start it under torchrun on each host, with --distributed: inside torchrun nothing is nested",
-        )
     _act("train", ctx, locals())
 
 
@@ -215,6 +227,7 @@ _REQUEST_FLAGS = frozenset(
     (
         *("task", "library", "algorithm", "num_envs", "headless", "seed", "max_iterations", "device", "video"),
         *("run_name", "checkpoint", "resume", "gpus", "steps", "assets", "save_every", "run", "preflight"),
+        *("nnodes", "node_rank", "master_addr", "master_port"),
     )
 )
 

@@ -36,7 +36,13 @@ def plan(value: Plan) -> Document:
         "cwd": value.cwd,
         "reasons": dict(value.reasons),
         "findings": findings(value.findings),
+        **({"nodes": [asdict(node) for node in value.nodes]} if value.nodes else {}),
     }
+
+
+def submission(value: Plan, engine: str, script: str) -> Document:
+    """Return a plan that an engine is to carry out, with what would be given to it."""
+    return plan(value) | {"engine": engine, "script": script}
 
 
 def outcome(value: Outcome) -> Document:
@@ -137,6 +143,7 @@ def run(value: Run, start: Mapping[str, Any], folder: str) -> Document:
         "progress": _finite(known["progress"] | {"phases": dict(value.progress.phases)}),
         "attempts": [_finite(_dated(attempt)) for attempt in known["attempts"]],
         "owner": known["owner"],
+        "job": known["job"],
         "videos": list(value.videos),
         "exported": list(value.exported),
         "least_memory_mib": value.least_memory_mib,

@@ -7,18 +7,63 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from spark_rl.model import Action
+    from spark_rl.records import Failure
 
-EndedBy = Literal["stall", "hang", "memory"]
-"""Why the supervisor ended a run by itself: no new iteration came, it did not close, or memory ran out."""
+EndedBy = Literal["stall", "hang", "memory", "peer"]
+"""Why the supervisor ended a run by itself: no new iteration came, it did not close, memory ran out, or another host of
+the same training is over."""
 
 _SIGNALS = dict(
     (
         *((1, "SIGHUP"), (2, "SIGINT"), (3, "SIGQUIT"), (4, "SIGILL"), (5, "SIGTRAP"), (6, "SIGABRT"), (7, "SIGBUS")),
-        *((8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"), (13, "SIGPIPE"), (14, "SIGALRM"), (15, "SIGTERM")),
+        *(
+            (8, "SIGFPE"),
+            (9, "SIGKILL"),
+            (10, "SIGUSR1"),
+            (11, "SIGSEGV"),
+            (13, "SIGPIPE"),
+            (14, "SIGALRM"),
+            (15, "SIGTERM"),
+        ),
         *((24, "SIGXCPU"), (25, "SIGXFSZ")),
     )
 )
 """Linux's numbers, the same on x86 and ARM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankEnd:
+    """How one rank of this host ended, as far as it is known.
+
+    ``number`` counts over all hosts, ``exit_status`` is negative when a signal ended it, ``first`` says that torchrun
+    saw it end first, ``output`` is what a :class:`spark_rl.witness.Witness` kept of what it printed.
+    """
+
+    number: int
+    exit_status: int | None = None
+    first: bool = False
+    output: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEnd:
+    """How another host of the same training ended.
+
+    ``state`` is ``succeeded``, ``failed``, ``interrupted``, or ``gone`` when it did not say. ``message`` is its own
+    judgement, ``weight`` the rank of what explains it (see :mod:`spark_rl.signatures`): less explains more.
+    """
+
+    node: int
+    host: str
+    state: str
+    message: str
+    weight: float
+    failure: Failure | None = None
+
+    @property
+    def name(self) -> str:
+        """The node in words."""
+        return f"node {self.node} ({self.host})" if self.host else f"node {self.node}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +83,8 @@ class Evidence:
     ``videos`` counts those found. ``published`` is False where NVIDIA's checkpoint was asked for and is not there.
 
     ``oom_killed`` says whether the kernel killed something for want of memory meanwhile, None where nobody looked.
+    ``ranks`` are the ranks of this host where there are several, or several hosts; ``node`` is the number of this
+    host and ``nodes`` are the others that are over.
     """
 
     action: Action
@@ -63,11 +110,19 @@ class Evidence:
     videos: int = 0
     published: bool | None = None
     oom_killed: bool | None = None
+    ranks: tuple[RankEnd, ...] = ()
+    node: int = 0
+    nodes: tuple[NodeEnd, ...] = ()
 
 
 def signal_name(status: int) -> str | None:
     """Return the signal that ended a child, None where none did; a shell reports 128 and its number."""
     return _SIGNALS.get(-status if status < 0 else status - 128)
+
+
+def is_limit(number: int | None) -> bool:
+    """Say whether this is the signal by which a scheduler tells that a time limit is near."""
+    return number is not None and _SIGNALS.get(number) == "SIGUSR1"
 
 
 def ending_of(status: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import gpus, host, installations, network, probes, settings
+from spark_rl import gpus, host, installations, interfaces, network, probes, settings
 from spark_rl.checks import groups
 from spark_rl.errors import RequestError
 from spark_rl.gauges import system
@@ -55,6 +55,8 @@ def examine(cwd: Path, isaaclab: str | None = None, host_file: Path | None = Non
     machine = replace(
         host.probe(system.memory()),
         folders=host.folders(Path(found[0][0].path) if old else cwd),
+        interfaces=interfaces.interfaces(),
+        rdma=interfaces.rdma(),
         asset_host=None if os.environ.get("ISAACSIM_ASSET_ROOT") else network.answers(timeout_s=ASSETS_S),
     )
     return Examination(host=machine, installations=found, sections=groups.for_machine(machine, found, broken))

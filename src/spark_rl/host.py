@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from spark_rl.errors import RequestError
-from spark_rl.model import Folder, Gpu, GpuProcess, Host, Installation, Kind
+from spark_rl.model import Folder, Gpu, GpuProcess, Host, Installation, Interface, Kind, RdmaDevice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,10 +25,14 @@ VARIABLES = (
     "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
     "DISPLAY",
+    "GLOO_SOCKET_IFNAME",
     "HOME",
     "ISAACSIM_ASSET_ROOT",
     "LD_PRELOAD",
     "LOCAL_RANK",
+    "NCCL_IB_DISABLE",
+    "NCCL_IB_HCA",
+    "NCCL_SOCKET_IFNAME",
     "OMNI_KIT_ACCEPT_EULA",
     "PYTHONEXE",
     "PYTHONPATH",
@@ -141,7 +145,23 @@ def load(file: Path, environ: Mapping[str, str] | None = None) -> tuple[Host, tu
 def _host(values: dict[str, Any], environ: Mapping[str, str]) -> Host:
     gpus = tuple(Gpu(**_fields(Gpu, gpu), processes=_processes(gpu)) for gpu in values.get("gpus", []))
     folders = tuple(Folder(**_fields(Folder, folder)) for folder in values.get("folders", []))
-    return Host(**_fields(Host, values), gpus=gpus, folders=folders, environ=environ_facts(environ))
+    return Host(
+        **_fields(Host, values),
+        gpus=gpus,
+        folders=folders,
+        interfaces=_interfaces(values),
+        rdma=_rdma(values),
+        environ=environ_facts(environ),
+    )
+
+
+def _interfaces(values: dict[str, Any]) -> tuple[Interface, ...]:
+    listed = values.get("interfaces", [])
+    return tuple(Interface(**_fields(Interface, one), addresses=tuple(one.get("addresses", []))) for one in listed)
+
+
+def _rdma(values: dict[str, Any]) -> tuple[RdmaDevice, ...]:
+    return tuple(RdmaDevice(**_fields(RdmaDevice, one)) for one in values.get("rdma", []))
 
 
 def _processes(gpu: dict[str, Any]) -> tuple[GpuProcess, ...]:

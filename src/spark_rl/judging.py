@@ -6,16 +6,18 @@ ends training with 0 and saves nothing, and a run that is long done can crash or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from spark_rl import checkpoints
-from spark_rl.evidence import Evidence, ending_of, signal_name
+from spark_rl.evidence import Evidence, ending_of, is_limit, signal_name
+from spark_rl.ranks import culprit
 from spark_rl.reasons import explanation, find_reason
-from spark_rl.signatures import BREAK, CAUSE
+from spark_rl.signatures import BREAK, CAUSE, NOISE
 
 if TYPE_CHECKING:
+    from spark_rl.reasons import Reason
     from spark_rl.records import Failure
 
 __all__ = ["Evidence", "Verdict", "ending_of", "is_trained", "judge"]
@@ -25,13 +27,19 @@ _LINE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a run came to: one line that says it, the remedy, and the first real error line of its output."""
+    """What a run came to: one line that says it, the remedy, and the first real error line of its output.
+
+    ``rank`` is the rank that failed first, None where it is the only one or none was the first. ``weight`` tells how
+    much the reason of a failure explains, most when it is least (see :mod:`spark_rl.signatures`).
+    """
 
     state: Literal["succeeded", "failed", "interrupted"]
     message: str
     failure: Failure | None = None
     hint: str | None = None
     line: str | None = None
+    rank: int | None = None
+    weight: float = 0
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -41,16 +49,43 @@ def judge(evidence: Evidence) -> Verdict:
     :func:`is_trained`), whatever happened afterwards. Bounded play succeeded when its steps were done, unbounded play
     when it ended by itself without an error or was asked to stop. A video that was asked for must be there. A run that
     was asked to stop before its end is interrupted. All else failed, for the reason that
-    :func:`spark_rl.reasons.find_reason` finds.
+    :func:`spark_rl.reasons.find_reason` finds. Of a training on several hosts node 0 keeps the checkpoints, and the
+    others came to what it came to; a failure is that of the host that explains most.
     """
-    done = is_trained(evidence) if evidence.action == "train" else _is_played(evidence)
+    trained = _is_led if evidence.node else is_trained
+    done = trained(evidence) if evidence.action == "train" else _is_played(evidence)
     if done and evidence.video and not evidence.videos and evidence.stopped_by is None:
         return _unfilmed(evidence)
     if done:
         return Verdict(state="succeeded", message=_done(evidence))
     if evidence.stopped_by is not None:
-        return Verdict(state="interrupted", message=f"stopped on request{_where(evidence)}")
-    return _failed(evidence, _shortfall(evidence))
+        why = "ahead of the time limit" if is_limit(evidence.stopped_by) else "on request"
+        return Verdict(state="interrupted", message=f"stopped {why}{_where(evidence)}")
+    return _blamed(evidence, _failed(evidence, _shortfall(evidence)))
+
+
+def _is_led(evidence: Evidence) -> bool:
+    """Say whether node 0 did what it was asked; until it has spoken, that this node's ranks ended by themselves."""
+    lead = next((end for end in evidence.nodes if end.node == 0), None)
+    if lead is not None:
+        return lead.state == "succeeded"
+    return evidence.exit_status == 0 and evidence.stopped_by is None and evidence.ended_by is None
+
+
+def _blamed(evidence: Evidence, own: Verdict) -> Verdict:
+    """Return the failure of another host, where that explains more than what this one saw."""
+    others = [end for end in evidence.nodes if end.state != "succeeded"]
+    worst = min(others, key=lambda end: end.weight, default=None)
+    if worst is None or worst.weight >= own.weight:
+        return own
+    if worst.state == "interrupted":
+        return Verdict(state="interrupted", message=f"{worst.name} was {worst.message}", weight=worst.weight)
+    told = f"{worst.name} is gone: {worst.message}" if worst.state == "gone" else f"{worst.name}: {worst.message}"
+    failure = worst.failure or "nccl"
+    return Verdict(state="failed", failure=failure, message=told, hint=_THERE, weight=worst.weight)
+
+
+_THERE = "see what it says there: spark-rl runs show latest"
 
 
 def is_trained(evidence: Evidence) -> bool:
@@ -164,9 +199,19 @@ def _unfilmed(evidence: Evidence) -> Verdict:
 
 
 def _failed(evidence: Evidence, shortfall: str) -> Verdict:
-    reason = find_reason(evidence)
+    reason, first = find_reason(evidence), culprit(evidence)
+    if first is None or (reason is not None and reason.rank < first.reason.rank):
+        return _for(reason, evidence, shortfall)
+    if first.end.exit_status:
+        shortfall = _shortfall(replace(evidence, exit_status=first.end.exit_status))
+    verdict = _for(first.reason, evidence, shortfall)
+    number = first.end.number
+    return replace(verdict, message=f"rank {number} failed first: {verdict.message}", rank=number)
+
+
+def _for(reason: Reason | None, evidence: Evidence, shortfall: str) -> Verdict:
     if reason is None:
-        return Verdict(state="failed", failure="unknown", message=shortfall)
+        return Verdict(state="failed", failure="unknown", message=shortfall, weight=NOISE + 1)
     line = None if reason.line is None else _cut(reason.line)
     message = f"{reason.what or shortfall}{_where(evidence) if reason.what else ''}"
     return Verdict(
@@ -175,6 +220,7 @@ def _failed(evidence: Evidence, shortfall: str) -> Verdict:
         message=": ".join(filter(None, (message, line, reason.guess))),
         hint=reason.hint,
         line=line,
+        weight=reason.rank,
     )
 
 

@@ -78,10 +78,11 @@ class Plain(Silent):
 
     def update(self, run: Run, at: float) -> None:
         """Print the line that is due, if any."""
-        if run.progress.phase == self.phase and self.clock() < self.due:
+        phase = str(run.job) if run.waits else run.progress.phase
+        if phase == self.phase and self.clock() < self.due:
             return
-        self.phase, self.due = run.progress.phase, self.clock() + self.every
-        _print(f"run {run.id}: {plain(run.progress, at, self.before)}")
+        self.phase, self.due = phase, self.clock() + self.every
+        _print(f"run {run.id}: {waiting(run) if run.waits else plain(run.progress, at, self.before)}")
 
     def say(self, line: str) -> None:
         """Print it."""
@@ -160,6 +161,13 @@ def plain(progress: Progress, at: float, before: Mapping[str, float]) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def waiting(run: Run) -> str:
+    """Return that an engine is yet to start a run, or to start it again, and what is kept of it."""
+    assert run.job is not None  # noqa: S101 - an engine has it
+    told = f"{run.job.engine} job {run.job.ident}, {run.job}"
+    return f"{told}: goes on from {_saved(run.progress)}" if run.attempts else told
+
+
 def _counts(progress: Progress) -> Iterable[str]:
     if progress.iteration is None:
         return
@@ -206,7 +214,9 @@ def frame(run: Run, at: float, view: Live) -> RenderableType:
     if len(run.attempts) > 1:
         head.append(f"  attempt {len(run.attempts)}", "yellow")
     rows: list[RenderableType] = [_spread(head, Text(times.clock(at)), width)]
-    if progress.phase in ("training", "closing"):
+    if run.waits:
+        rows.append(Text(waiting(run), no_wrap=True, overflow="ellipsis"))
+    elif progress.phase in ("training", "closing"):
         rows += _training(progress, view, width)
     else:
         rows.append(_starting(progress, at, view.before, width))

@@ -131,6 +131,32 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """A network interface: ``addresses`` as ``192.168.1.2/24``, ``mtu`` in bytes; ``virtual`` ones have no card."""
+
+    name: str
+    up: bool = False
+    addresses: tuple[str, ...] = ()
+    mtu: int | None = None
+    virtual: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RdmaDevice:
+    """One port of a RoCE or InfiniBand card.
+
+    ``interface`` is the network interface of the same port, ``link`` is ``Ethernet`` (RoCE) or ``InfiniBand``,
+    ``active`` says that its link is up, ``rate`` is the kernel's word for its speed (``100 Gb/sec (4X EDR)``).
+    """
+
+    name: str
+    interface: str | None = None
+    active: bool = False
+    link: str = "Ethernet"
+    rate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """A folder that a run writes to: ``purpose`` is ``logs``, ``cache``, ``temp`` or ``shm`` (shared memory).
 
@@ -150,7 +176,8 @@ class Host:
     Memory is in MiB. ``libgomp`` is the path of the system's libgomp.so.1, None when it is absent. ``cuda`` is the
     newest CUDA that the driver runs. ``display``, ``gl`` (the GL and EGL libraries that record videos),
     ``asset_host`` (whether NVIDIA's answers) and ``asset_root`` (whether a local ISAACSIM_ASSET_ROOT holds assets) are
-    None when nobody looked. ``environ`` holds the few variables that decide something, as the caller has them.
+    None when nobody looked. ``interfaces`` and ``rdma`` are its network, for training over several hosts.
+    ``environ`` holds the few variables that decide something, as the caller has them.
     """
 
     machine: str
@@ -168,6 +195,8 @@ class Host:
     asset_host: bool | None = None
     asset_root: bool | None = None
     folders: tuple[Folder, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    rdma: tuple[RdmaDevice, ...] = ()
     environ: tuple[tuple[str, str], ...] = ()
 
     def variable(self, name: str) -> str | None:
@@ -255,8 +284,9 @@ class Request:
     KEY=VALUE words and ``passthrough`` what followed ``--``, all in the order given. ``gpus`` is a number or ``all``,
     ``load_run`` the regular expression of a run folder in 2.x's spelling, ``save_every`` a number of iterations or a
     time such as ``10m``, ``run`` the id of a recorded run to play, ``preflight`` whether the machine is checked.
-    ``auto_envs`` asks for an env count that fits the machine; once ``num_envs`` is chosen so, ``num_envs_reason`` says
-    why.
+    ``nnodes`` counts the hosts of one training, of which this is ``node_rank`` (None: it was not said),
+    ``master_addr`` is node 0 and ``master_port`` where the ranks meet there. ``auto_envs`` asks for an env count that
+    fits the machine; once ``num_envs`` is chosen so, ``num_envs_reason`` says why.
     """
 
     action: Action
@@ -277,6 +307,10 @@ class Request:
     save_every: str | None = None
     run: str | None = None
     gpus: str | None = None
+    nnodes: int = 1
+    node_rank: int | None = None
+    master_addr: str | None = None
+    master_port: int | None = None
     steps: int | None = None
     assets: str = "auto"
     preflight: bool = True
@@ -298,11 +332,23 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCommand:
+    """What one of several hosts does: the ``command`` of spark-rl to give there, and the ``argv`` that it starts.
+
+    ``argv`` is that of this host with the other's number; what another host has may differ.
+    """
+
+    node_rank: int
+    command: tuple[str, ...]
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The exact command, environment and folder, decided.
 
     ``env`` is set over the inherited environment, ``env_unset`` removed from it. ``reasons`` maps a decided thing to
-    why, in one line.
+    why, in one line. ``nodes`` are all hosts of a training on several.
     """
 
     action: Action
@@ -316,6 +362,7 @@ class Plan:
     env_unset: tuple[str, ...] = ()
     reasons: tuple[tuple[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
+    nodes: tuple[NodeCommand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,7 +370,7 @@ class Setting:
     """One value and its source: ``default``, a file's path, or the variable's name."""
 
     name: str
-    value: str | bool | None
+    value: str | bool | int | None
     source: str
 
 

@@ -32,6 +32,13 @@ HostFile = Annotated[
 ]
 
 
+Nodes = Annotated[int, typer.Option("--nnodes", help="Hosts that train together; start it on each of them.")]
+NodeRank = Annotated[int | None, typer.Option("--node-rank", help="Which of them this is, from 0.")]
+MasterAddr = Annotated[str | None, typer.Option("--master-addr", help="Address of node 0, the same on each of them.")]
+MasterPort = Annotated[int | None, typer.Option("--master-port", help="Port there; the next one is used as well.")]
+NodeTimeout = Annotated[
+    str | None, typer.Option("--node-timeout", help="How long the hosts wait for each other at the start; 5m.")
+]
 SaveEvery = Annotated[str | None, typer.Option(help="Save a checkpoint every so many iterations: 50, or 10m.")]
 MaxRestarts = Annotated[int, typer.Option(min=0, help="Restarts after a native crash or a stall.")]
 MemoryReserve = Annotated[
@@ -45,3 +52,12 @@ Preflight = Annotated[
     bool, typer.Option("--preflight/--no-preflight", help="Check the machine before the start (the default).")
 ]
 Check = Annotated[bool, typer.Option("--check/--no-check", help="Check KEY=VALUE words against the task's config.")]
+
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="Where it runs: local, or slurm, which submits a job.")
+]
+TimeLimit = Annotated[
+    str | None, typer.Option("--time", help="Time limit of a job: 8h; the run goes on in the next start.")
+]
+Partition = Annotated[str | None, typer.Option("--partition", help="Partition of Slurm that a job is for.")]
+Adopt = Annotated[bool, typer.Option("--adopt", hidden=True, help="Take up the record that waits for this job.")]

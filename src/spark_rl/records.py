@@ -92,13 +92,35 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an engine holds of a run: ``engine`` by name, ``ident`` its own id of it, empty until it has given one.
+
+    ``waits`` says that nobody supervises the run, because the engine is yet to start it, or to start it again. ``log``
+    is the file with the output around the run. ``native`` is the engine's newest word on it and ``reason`` why, as far
+    as anybody asked.
+    """
+
+    engine: str
+    ident: str = ""
+    waits: bool = True
+    log: str | None = None
+    native: str | None = None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        """Return the engine's word and the reason: ``PENDING (Resources)``."""
+        return f"{self.native or 'submitted'}{f' ({self.reason})' if self.reason else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """The state of one run, small enough to be rewritten every few seconds and to list thousands of.
 
     ``id`` is a number as text; ``tune`` is a training that only measured. ``updated_at`` is a heartbeat.
     ``num_envs`` counts the environments of one of ``world_size`` ranks. ``weights_only`` says that an attempt went on
     without the count and schedules of the one before (skrl). ``least_memory_mib`` is the least that was left of the
-    system's memory while it was under the reserve. ``message``, ``failure`` and ``hint`` are the judgement of the
+    system's memory while it was under the reserve. ``job`` is the engine's part in it, None for a run that was started
+    here. ``message``, ``failure`` and ``hint`` are the judgement of the
     last attempt.
     """
 
@@ -130,6 +152,12 @@ class Run:
     mean_return: float | None = None
     mean_length: float | None = None
     least_memory_mib: int | None = None
+    job: Job | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether an engine holds it and is yet to start it, or to start it again."""
+        return self.job is not None and self.job.waits and bool(self.job.ident) and not self.over
 
     @property
     def over(self) -> bool:

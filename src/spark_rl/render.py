@@ -99,7 +99,15 @@ def plan(value: Plan) -> None:
     lines += [f"# {finding.level + ':':<10} {_line(finding)}" for finding in value.findings]
     import shlex
 
+    lines += [f"# node {node.node_rank:<5} {shlex.join(node.command)}" for node in value.nodes]
     out("\n".join([*lines, f"cd {shlex.quote(value.cwd)}", shell(value)]))
+
+
+def script(value: Plan, text: str) -> None:
+    """Print what would be given to an engine, and what there is to say of the plan inside."""
+    for finding in value.findings:
+        talk(f"{finding.level}: {_line(finding)}")
+    out(text.rstrip("\n"))
 
 
 def shell(value: Plan) -> str:
@@ -135,7 +143,7 @@ def starting(value: Plan) -> None:
     talk(f"{value.action}: {value.task.task.id} with {value.library} ({value.algorithm}) on {lab}")
     if value.task.note:
         talk(f"note: {value.task.note}")
-    for name in ("library", "algorithm", "num_envs", "device", "window", "headless", "checkpoint"):
+    for name in ("library", "algorithm", "num_envs", "device", "distributed", "window", "headless", "checkpoint"):
         if name in reasons and reasons[name] != "asked for":
             talk(f"  {name}: {reasons[name]}")
     talk(f"  {shell(value)}")
@@ -183,6 +191,21 @@ def detached(run: Run, *, as_json: bool) -> None:
         document(documents.runs((_summary(run),)))
         return
     out(f"run {run.id} goes on without this terminal")
+    _ways_back(run)
+
+
+def submitted(run: Run, *, as_json: bool) -> None:
+    """Say which job a run is, and how to follow it."""
+    if as_json:
+        document(documents.runs((_summary(run),)))
+        return
+    job = run.job
+    assert job is not None  # noqa: S101 - it was submitted
+    out(f"run {run.id} is {job.engine} job {job.ident}; its job prints to {job.log}")
+    _ways_back(run)
+
+
+def _ways_back(run: Run) -> None:
     for words in (f"attach {run.id}", f"log {run.id} -f", f"stop {run.id}"):
         out(f"  spark-rl runs {words}")
 
@@ -345,7 +368,7 @@ def _number(value: float | None) -> str:
 def config(value: Settings) -> None:
     """Print each setting with its value and source."""
     for entry in value.entries:
-        out(f"{entry.name:<10} {json.dumps(entry.value) if entry.value is not None else '-':<30} {entry.source}")
+        out(f"{entry.name:<15} {json.dumps(entry.value) if entry.value is not None else '-':<30} {entry.source}")
 
 
 def doctor(sections: Iterable[Section]) -> None:

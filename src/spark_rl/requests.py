@@ -100,7 +100,8 @@ def _env_count(given: str | int | None) -> dict[str, Any]:
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:
-    values = {entry.name: entry.value for entry in settings.entries if entry.name not in ("isaaclab", "tasks")}
+    others = ("isaaclab", "tasks")
+    values = {entry.name: entry.value for entry in settings.entries if not entry.name.startswith(("slurm_", *others))}
     return _given(values)
 
 

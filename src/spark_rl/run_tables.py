@@ -12,7 +12,7 @@ from spark_rl.times import ago, duration, iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from spark_rl.records import Attempt, Run
+    from spark_rl.records import Attempt, Job, Run
     from spark_rl.selection import BadRecord
     from spark_rl.summaries import Summary
     from spark_rl.tables import Screen
@@ -103,13 +103,19 @@ def _progress(row: Summary, _now: float) -> str:
 
 def _remark(row: Summary, _now: float) -> str:
     again = f"{row.attempts} attempts" if row.attempts > 1 else ""
-    why = (row.message or "") if row.state in ("failed", "lost") else ""
-    return "; ".join(filter(None, (again, why.partition("\n")[0])))
+    job = f"{row.engine} job {row.job}" if row.job and not row.over else ""
+    why = (row.message or "") if row.state in ("failed", "lost", "starting") else ""
+    return "; ".join(filter(None, (again, job, why.partition("\n")[0])))
+
+
+def _state(row: Summary, _now: float) -> str:
+    """Return the state of a run; while it does not run, its job's says more."""
+    return row.job_state if row.job_state and row.state == "starting" else row.state
 
 
 _COLUMNS: Mapping[str, _Column] = {
     "id": _Column(text=lambda row, _: row.id, right=True),
-    "state": _Column(text=lambda row, _: row.state),
+    "state": _Column(text=_state),
     "action": _Column(text=lambda row, _: row.action if row.action != "train" else "", rank=2),
     "task": _Column(text=lambda row, _: row.task),
     "progress": _Column(text=_progress, rank=1, right=True),
@@ -175,13 +181,15 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         ("name", run.run_name),
         ("state", told if run.over else f"{told} ({progress.phase}), seen {ago(now - run.updated_at)}"),
         ("hint", run.hint),
+        ("job", _job(run.job) if run.job else None),
+        ("job output", run.job.log if run.job else None),
         ("progress", _far(run)),
         ("reward", _reward(run)),
         ("started", _when(run.started_at, now)),
         ("ended", _when(run.ended_at, now) if run.ended_at is not None else None),
         ("took", duration((run.ended_at or run.updated_at) - run.started_at)),
         ("phases", ", ".join(f"{name} {duration(seconds)}" for name, seconds in progress.phases)),
-        ("environments", str(run.num_envs) if run.num_envs else None),
+        ("environments", _environments(run)),
         ("memory", f"{run.least_memory_mib} MiB were left, less than the reserve" if run.least_memory_mib else None),
         ("host", _host(run, start)),
         ("cwd", run.cwd),
@@ -192,6 +200,10 @@ def _about(run: Run, start: Mapping[str, Any], folder: str, now: float) -> list[
         *(("exported", file) for file in run.exported),
         ("record", folder),
     ]
+
+
+def _job(job: Job) -> str:
+    return f"{job.engine} {job.ident}" + (f": {job}" if job.native else "")
 
 
 def _far(run: Run) -> str | None:
@@ -235,6 +247,12 @@ def _reward(run: Run) -> str | None:
 
 def _when(at: float, now: float) -> str:
     return f"{iso(at).replace('T', ' ').replace('Z', ' UTC')} ({ago(now - at)})"
+
+
+def _environments(run: Run) -> str | None:
+    if not run.num_envs or run.world_size == 1:
+        return str(run.num_envs) if run.num_envs else None
+    return f"{run.num_envs} x {run.world_size} ranks = {run.num_envs * run.world_size}"
 
 
 def _host(run: Run, start: Mapping[str, Any]) -> str:

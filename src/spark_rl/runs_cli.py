@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from spark_rl.errors import RequestError
-from spark_rl.options import Detach, DryRun, Every, Json, MaxRestarts, MemoryReserve, Raw, StallTimeout
+from spark_rl.options import (
+    Detach,
+    DryRun,
+    EngineName,
+    Every,
+    Json,
+    MaxRestarts,
+    MemoryReserve,
+    Partition,
+    Raw,
+    StallTimeout,
+    TimeLimit,
+)
 
 app = typer.Typer(
     name="runs",
@@ -68,11 +80,12 @@ def log(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while it runs.")] = False,
     tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines.")] = None,
+    rank: Annotated[int | None, typer.Option("--rank", min=0, help="Only what this rank of several printed.")] = None,
 ) -> None:
     """Print what a run printed."""
     from spark_rl import render, runs
 
-    for chunk in runs.log(run, follow=follow, tail=tail):
+    for chunk in runs.log(run, follow=follow, tail=tail, rank=rank, tell=render.talk):
         render.raw(chunk)
 
 
@@ -117,6 +130,9 @@ def resume(
     detach: Detach = False,
     raw: Raw = False,
     progress_every: Every = 30.0,
+    engine: EngineName = None,
+    time_limit: TimeLimit = None,
+    partition: Partition = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:

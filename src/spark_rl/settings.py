@@ -23,10 +23,20 @@ KEYS: Mapping[str, type] = {
     "headless": bool,
     "assets": str,
     "tasks": str,
+    "slurm_partition": str,
+    "slurm_account": str,
+    "slurm_time": str,
+    "slurm_gres": str,
+    "slurm_cpus": int,
+    "slurm_setup": str,
+    "slurm_container": str,
+    "slurm_sbatch": str,
 }
 """Settings a file or SPARK_RL_<KEY> may hold.
 
-The Isaac Lab to use, folders of task projects (a colon between two), and defaults of the flags of the same name.
+The Isaac Lab to use, folders of task projects (a colon between two), and defaults of the flags of the same name. Of
+jobs on Slurm: partition, account, time limit, what a GPU is called (``gpu:h100``), CPUs of a node, lines of shell
+before the command, words before it that start a container, and more options of sbatch.
 """
 
 ASSETS = ("auto", "nvidia", "embedded")
@@ -149,7 +159,11 @@ _NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def _from_text(text: str, kind: type, variable: str) -> str | bool:
+def _from_text(text: str, kind: type, variable: str) -> str | bool | int:
+    if kind is int:
+        if not text.isdecimal():
+            raise RequestError(f"{variable} must be a whole number, not {text!r}", f"for example {variable}=8")
+        return int(text)
     if kind is not bool:
         return text
     if text.lower() not in _WORDS:

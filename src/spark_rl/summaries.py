@@ -19,7 +19,9 @@ class Summary(NamedTuple):
     """One run of a list; the words mean what they mean in :class:`spark_rl.records.Run` and its progress.
 
     ``seconds`` is the time from the start to the end, or to the newest sign of life. ``attempts`` is their number,
-    ``folder`` the folder of the record. A tuple, as ten thousand of them are made at once.
+    ``engine``, ``job`` and ``job_state`` are the name of the engine that runs it, the engine's own id and word on it
+    (None for a run that was started here), ``folder`` is the folder of the record. A tuple, as ten thousand of them
+    are made at once.
     """
 
     id: str
@@ -52,6 +54,9 @@ class Summary(NamedTuple):
     num_envs: int | None
     unattended: bool
     weights_only: bool
+    engine: str | None
+    job: str | None
+    job_state: str | None
     folder: str
 
     @property
@@ -98,6 +103,9 @@ def summarize(run: Run, folder: str) -> Summary:
         num_envs=run.num_envs,
         unattended=run.unattended,
         weights_only=run.weights_only,
+        engine=run.job.engine if run.job else None,
+        job=run.job.ident if run.job else None,
+        job_state=str(run.job) if run.job and run.job.native else None,
         folder=folder,
     )
 

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
-Ending = Literal["stall", "hang", "memory"]
-"""Why a watcher ends a run by itself: no new iteration, all done and still there, no memory left."""
+Ending = Literal["stall", "hang", "memory", "peer"]
+"""Why a watcher ends a run by itself: no new iteration, all done and still there, no memory left, another host over."""
 
 LADDER = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE_S = 30.0
 """Time for a trainer to leave Kit's shutdown behind before the next rung of :data:`LADDER`."""
 
-REQUESTS = (signal.SIGINT, signal.SIGTERM)
-"""Signals to spark-rl that ask for a stop; a lost terminal (HUP) does not."""
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""Signals to spark-rl that ask for a stop; a lost terminal (HUP) does not. USR1 says that a time limit is near."""
+
+HURRIED = (signal.SIGTERM, signal.SIGUSR1)
+"""Those of a program that soon kills what is still there."""
 
 SHORT_GRACE_S = 5.0
 """The same after the first rung when nobody is at the keyboard (Docker and its like kill after 10 s), and after each
@@ -116,7 +119,7 @@ class _Stop:
         if not left or not (self.pending or (self.sent and now >= self.deadline)):
             return None
         self.pending = max(0, self.pending - 1)
-        hurry = self.ending == "memory" or (not self.sent and self.received == signal.SIGTERM)
+        hurry = self.ending == "memory" or (not self.sent and self.received in HURRIED)
         self.deadline = now + (min(self.grace_s, SHORT_GRACE_S) if hurry else self.grace_s)
         self.sent.append(left[0])
         return left[0]

@@ -12,6 +12,8 @@ _DAY = 86400
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)")
 
+_CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
+
 
 def iso(seconds: float) -> str:
     """Return seconds since the epoch as ``2026-11-25T16:00:09Z``; what no calendar holds as its first second."""
@@ -36,6 +38,19 @@ def seconds(text: str, what: str) -> float:
     if match is None:
         raise RequestError(f"{what} must be a time, not {text!r}", f"a number and a unit, for example {what} 30m")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def limit(text: str, what: str) -> int:
+    """Return a time limit in seconds: a duration such as ``8h``, or Slurm's ``1-12:00:00`` and ``8:00:00``.
+
+    Raises:
+        RequestError: It is none; ``what`` names it.
+    """
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return max(1, round(seconds(text, what)))
+    days, hours, minutes, rest = (int(part or 0) for part in match.groups())
+    return max(1, days * _DAY + hours * 3600 + minutes * 60 + rest)
 
 
 def ago(seconds: float) -> str:

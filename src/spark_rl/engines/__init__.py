@@ -6,10 +6,11 @@ Each engine is a module that meets :class:`Engine`; spark-rl itself, started by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 State = Literal["pending", "running", "done", "failed", "cancelled", "gone"]
 """Of what was submitted; ``gone`` when the engine does not know it (any more)."""
@@ -21,7 +22,8 @@ class Submission:
 
     ``commands`` are the command lines: one per node of one training, or one per element of an array. ``env`` is set
     over the environment there. ``gpus`` and ``cpus`` are per command, ``memory_mib`` too (None: the engine's default).
-    ``log`` is the file that takes the output, ``time_s`` the time limit in seconds.
+    ``log`` is the file that takes the output, ``time_s`` the time limit in seconds. ``options`` are the engine's own,
+    as its module names them. ``run`` is the number of the record that waits for the one command, if any.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Submission:
     cpus: int = 1
     memory_mib: int | None = None
     time_s: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,19 @@ class Engine(Protocol):
         ...
 
     def poll(self, ident: str) -> Status:
-        """Return how it is."""
+        """Return how it is.
+
+        Raises:
+            CheckError: The engine is not there, or does not answer.
+        """
+        ...
+
+    def survey(self, idents: Iterable[str]) -> dict[str, Status]:
+        """Return how many are, asked at once.
+
+        Raises:
+            CheckError: The engine is not there, or does not answer.
+        """
         ...
 
     def cancel(self, ident: str) -> None:
@@ -73,5 +89,10 @@ class Engine(Protocol):
         ...
 
 
-MODULES: Mapping[str, str] = {}
+MODULES: Mapping[str, str] = {"local": "local", "slurm": "slurm", "torchrun": "torchrun"}
 """Engine names, and the modules of this package that hold them."""
+
+
+def load(name: str) -> Engine:
+    """Return the engine of that name; only its own module is loaded."""
+    return cast("Engine", import_module(f"{__name__}.{MODULES[name]}"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import first_process, memory, registry, supervisor, times
 from spark_rl.errors import CheckError, RequestError, SparkError
-from spark_rl.launch import continuing, recording
+from spark_rl.launch import continuing, nodes, recording
 from spark_rl.launch.attempts import Ended, attempt
 from spark_rl.launch.settling import keep_assets, refuse, settle, stamp
 from spark_rl.launch.watching import STALL_S, Limits
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spark_rl.launch.watching import View
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
-    from spark_rl.records import Run
+    from spark_rl.records import Job, Run
     from spark_rl.supervisor import Heard
 
 __all__ = ["Limits", "Outcome", "Start", "exit_code", "limited", "resumed", "settle", "start"]
@@ -40,7 +40,8 @@ class Start:
 
     ``continues`` is the run that another attempt is for, None for a new one; ``total`` are the iterations that the
     whole run is to have, and ``done`` those after which the ``checkpoint`` goes on; ``request`` is for all of it.
-    ``measures`` says that it is no training for its own sake.
+    ``measures`` says that it is no training for its own sake. ``job`` is the job that this process runs in and whose
+    record it keeps, None outside.
     """
 
     plan: Plan
@@ -54,13 +55,23 @@ class Start:
     done: int = 0
     checkpoint: str | None = None
     measures: bool = False
+    job: Job | None = None
 
 
-def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, reserve: str | None = None) -> Start:
+def limited(
+    what: Start,
+    *,
+    stall: str | None,
+    max_restarts: int,
+    detach: bool,
+    reserve: str | None = None,
+    nodes: str | None = None,
+) -> Start:
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` is no time, ``reserve`` no amount of memory, or nothing can go on without this process.
+        RequestError: ``stall`` or ``nodes`` is no time, ``reserve`` no amount of memory, or nothing can go on without this
+            process.
     """
     if detach and first_process.is_first():
         raise RequestError(
@@ -71,6 +82,8 @@ def limited(what: Start, *, stall: str | None, max_restarts: int, detach: bool, 
     if seconds is not None and seconds <= 0:
         raise RequestError("--stall-timeout must be more than nothing", "leave it out to wait for ever")
     limits = Limits(stall=seconds, reserve_mib=memory.reserve(what.facts.host, reserve))
+    if nodes is not None:
+        limits = replace(limits, nodes=times.seconds(nodes, "--node-timeout"))
     return replace(what, limits=limits, max_restarts=max_restarts, detach=detach)
 
 
@@ -93,8 +106,9 @@ def start(
         RequestError: There is no checkpoint to play.
         CheckError: A finding forbids the start, or the child cannot be started.
     """
+    nodes.check(what)
     refuse(what.plan.findings)
-    what = replace(what, plan=settle(what.plan, what.request, what.facts))
+    what = replace(what, plan=nodes.settled(settle(what.plan, what.request, what.facts), what.facts.host))
     announce(what.plan)
     for finding in what.plan.findings:
         tell(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
@@ -140,14 +154,27 @@ def _conduct(what: Start, run: Run, show: Callable[[Run], View], heard: Heard) -
             stopped_by = heard()
             if stopped_by is not None:
                 return recording.finish(what, ended.stopped(stopped_by))
-            what = replace(what, plan=stamp(what.plan, _folder_name(run)))
-            ended = attempt(what, run, view)
+            what, ended = _attempted(what, run, view, heard)
             run = ended.run
             if not _may_go_on(what, ended, restarts):
                 break
         return recording.finish(what, ended)
     finally:
         view.close()
+
+
+def _attempted(what: Start, run: Run, view: View, heard: Heard) -> tuple[Start, Ended]:
+    """Run one attempt, on several hosts together with the others; return it with the start that it was."""
+    try:
+        with nodes.meeting(what, _folder_name(run), view.say, lambda: heard() is not None) as post:
+            if post is not None and post.stamp is None:
+                return what, Ended.before_the_first(run).stopped(heard() or 0)
+            name = post.stamp if post and post.stamp else _folder_name(run)
+            what = replace(what, plan=stamp(what.plan, name))
+            return what, attempt(what, run, view, post)
+    except CheckError as error:
+        recording.fail(run.id, error)
+        raise
 
 
 def _folder_name(run: Run) -> str:

@@ -10,21 +10,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import checkpoint_files, counting, gpus, judging, logs, preload, registry, supervisor
+from spark_rl import checkpoint_files, counting, gpus, judging, logs, preload, rank_logs, ranks, registry, supervisor
 from spark_rl.errors import CheckError
 from spark_rl.evidence import Evidence
-from spark_rl.launch import continuing, recording, settling
+from spark_rl.launch import continuing, gathering, nodes, settling
 from spark_rl.launch.watching import Attending
 from spark_rl.outcome import PlayResult
 from spark_rl.records import Attempt, Progress
 
 if TYPE_CHECKING:
     from spark_rl.errors import SparkError
+    from spark_rl.evidence import RankEnd
     from spark_rl.launch import Start
     from spark_rl.launch.watching import View
     from spark_rl.logs import Traces
     from spark_rl.model import Plan
     from spark_rl.records import Run
+    from spark_rl.rollcall import Post
     from spark_rl.supervisor import Exit
 
 RESULT_VARIABLE = "SPARK_RL_RESULT"
@@ -68,8 +70,8 @@ def _go_on(run: Run) -> str | None:
     return f"go on with: spark-rl runs resume {run.id}" if run.action == "train" else None
 
 
-def attempt(what: Start, run: Run, view: View) -> Ended:
-    """Run the plan once and judge it.
+def attempt(what: Start, run: Run, view: View, post: Post | None = None) -> Ended:
+    """Run the plan once and judge it; ``post`` is the line to the other hosts of the training, if any.
 
     Raises:
         CheckError: The child cannot be started.
@@ -79,10 +81,11 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
         preload.write_wrapper(Path(what.facts.wrapper))
     scale = _scale(what)
     decided = settling.talkative(decided, scale.batch)
+    decided = gathering.gathered(decided, rank_logs.home(registry.path(run.id), len(run.attempts) + 1))
     what = replace(what, plan=decided)
     run = _with_attempt(run, what, scale.target)
-    devices = gpus.used(what.facts.host, _device(decided), scale.world_size)
-    watcher = Attending(run, decided, scale, view=view, limits=what.limits, devices=devices)
+    devices = gpus.used(what.facts.host, _device(decided), ranks.here(decided.argv))
+    watcher = Attending(run, decided, scale, view=view, limits=what.limits, devices=devices, post=post)
     before = logs.traces(decided, video=what.request.video)
     result = registry.path(run.id) / RESULT
     result.unlink(missing_ok=True)
@@ -90,8 +93,18 @@ def attempt(what: Start, run: Run, view: View) -> Ended:
     watcher.close()
     played = _played(result)
     new = logs.traces(decided, video=what.request.video).since(before)
-    verdict = _helpful(judging.judge(_evidence(what, watcher, ended, played, new)), watcher.run)
+    verdict = _helpful(_judge(_evidence(what, watcher, ended, played, new), post), watcher.run)
     return Ended(run=_judged(watcher.run, ended, verdict), exit=ended, verdict=verdict, traces=new, played=played)
+
+
+def _judge(evidence: Evidence, post: Post | None) -> judging.Verdict:
+    """Return what a run came to; of a training on several hosts, all they know together."""
+    verdict = judging.judge(evidence)
+    if post is None:
+        return verdict
+    with supervisor.listening() as heard:
+        ends = nodes.conclude(post, verdict, lambda: heard() is not None)
+    return judging.judge(replace(evidence, nodes=ends))
 
 
 def _device(decided: Plan) -> str | None:
@@ -107,7 +120,7 @@ def _scale(what: Start) -> counting.Scale:
         library=decided.library,
         horizon=agent.horizon if agent else None,
         num_envs=request.num_envs or decided.task.task.num_envs,
-        world_size=recording.ranks(decided),
+        world_size=ranks.world_size(decided.argv),
         first=what.done,
         target=what.total or request.max_iterations or (agent.max_iterations if agent else None),
     )
@@ -194,7 +207,16 @@ def _evidence(what: Start, watcher: Attending, ended: Exit, played: PlayResult |
         videos=len(new.videos),
         published=logs.has_published(decided) if wanted else None,
         oom_killed=watcher.oom_killed,
+        ranks=_rank_ends(watcher),
+        node=what.request.node_rank or 0,
+        nodes=tuple(watcher.post.ends.values()) if watcher.post else (),
     )
+
+
+def _rank_ends(watcher: Attending) -> tuple[RankEnd, ...]:
+    """Return how the ranks of this host ended, none where the trainer is the only one."""
+    home = rank_logs.home(registry.path(watcher.run.id), len(watcher.run.attempts))
+    return watcher.summary.ends(rank_logs.outputs(home), base=ranks.base(watcher.plan.argv))
 
 
 def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
@@ -209,12 +231,17 @@ def _helpful(verdict: judging.Verdict, run: Run) -> judging.Verdict:
         return replace(verdict, hint=_go_on(run))
     if verdict.state != "failed":
         return verdict
-    hint = verdict.hint or f"see what it printed: spark-rl runs log {run.id}"
+    hint = verdict.hint or f"see what it printed: spark-rl runs log {_log_of(run, verdict.rank)}"
+    hint = hint.replace("runs log RUN --rank N", f"runs log {_log_of(run, verdict.rank)}")
     hints = [hint.replace("runs resume", f"runs resume {run.id}")]
     if verdict.failure == "nan" and run.action == "train":
         file = continuing.finite(run)
         hints.insert(0, f"the last finite checkpoint is {file.path}" if file else "it has no finite checkpoint")
     return replace(verdict, hint="; ".join(hints))
+
+
+def _log_of(run: Run, rank: int | None) -> str:
+    return run.id if rank is None else f"{run.id} --rank {rank}"
 
 
 def _judged(run: Run, ended: Exit, verdict: judging.Verdict) -> Run:

@@ -89,6 +89,7 @@ def onward(request: Request, at: Continuation, total: int | None, run: Run) -> R
 def planned(request: Request, facts: Facts, at: Continuation, run: Run) -> Plan:
     """Return the plan of a request that goes on with a run, with what cannot be carried over said plainly."""
     request, target = resolve(request, facts)
+    facts = replace(facts, pace=run.progress.iteration_seconds or facts.pace)
     decided = plan(request, facts, target, (at.checkpoint,) if at.checkpoint else ())
     counted = tuple(replace(one, hint=None) if one.code == "skrl-resume" else one for one in decided.findings)
     checked = checks.for_plan(decided, request, facts.host) if request.preflight else ()

@@ -7,23 +7,16 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from spark_rl import __version__, documents, external, provenance, registry
+from spark_rl import __version__, counting, documents, external, provenance, ranks, registry
 from spark_rl.errors import CheckError
+from spark_rl.evidence import is_limit
 from spark_rl.outcome import Outcome
 from spark_rl.records import Progress, Run
 
 if TYPE_CHECKING:
+    from spark_rl.errors import SparkError
     from spark_rl.launch import Start
     from spark_rl.launch.attempts import Ended
-    from spark_rl.model import Plan
-
-
-def ranks(decided: Plan) -> int:
-    """Return how many ranks a plan starts, 1 where it is left to torchrun."""
-    words = [word.partition("=") for word in decided.argv]
-    named = [value for name, _, value in words if name == "--nproc_per_node"]
-    after = [decided.argv[at + 1] for at, word in enumerate(decided.argv[:-1]) if word == "--num_gpus"]
-    return next((int(text) for text in (*named, *after) if text.isdecimal()), 1)
 
 
 def begun(what: Start) -> Run:
@@ -34,8 +27,15 @@ def begun(what: Start) -> Run:
     """
     if what.continues is not None:
         return _begun_again(what, what.continues)
+    run = registry.create(start_of(what), draft(what))
+    registry.claim(run.id)
+    return run
+
+
+def draft(what: Start) -> Run:
+    """Return the record of a new run, without its number."""
     decided, now = what.plan, time.time()
-    draft = Run(
+    return Run(
         id="",
         action="tune" if what.measures else decided.action,
         task=decided.task.task.id,
@@ -49,12 +49,10 @@ def begun(what: Start) -> Run:
         updated_at=now,
         owner=registry.owner_now(),
         run_name=what.request.run_name,
-        world_size=ranks(decided),
+        world_size=ranks.world_size(decided.argv),
         progress=Progress(max_iterations=what.total or what.request.max_iterations),
+        job=what.job,
     )
-    run = registry.create(_start(what), draft)
-    registry.claim(run.id)
-    return run
 
 
 def _begun_again(what: Start, before: Run) -> Run:
@@ -65,14 +63,21 @@ def _begun_again(what: Start, before: Run) -> Run:
     """
     claimed = registry.claim(before.id)
     now = registry.load(before.id)
-    if not claimed or not now.over or len(now.attempts) != len(before.attempts):
+    if not claimed or not (now.over or _is_ours(what, now)) or len(now.attempts) != len(before.attempts):
         registry.release(before.id)
         raise CheckError(
             f"run {before.id} goes on: another spark-rl resumed it", f"watch it with: spark-rl runs attach {before.id}"
         )
+    if not now.attempts:  # what was planned where it was submitted is planned anew where it runs
+        decided = what.plan
+        registry.save_start(now.id, start_of(what))
+        now = replace(
+            now, argv=decided.argv, cwd=decided.cwd, started_at=time.time(), world_size=ranks.world_size(decided.argv)
+        )
     run = replace(
         now,
         state="starting",
+        job=what.job,
         owner=registry.owner_now(),
         updated_at=time.time(),
         ended_at=None,
@@ -86,6 +91,14 @@ def _begun_again(what: Start, before: Run) -> Run:
     return run
 
 
+def _is_ours(what: Start, now: Run) -> bool:
+    """Say whether a run that is not over belongs to the job that this process runs in.
+
+    Slurm starts a job again once nothing is left of its last start, also where a dead host's record looks alive.
+    """
+    return what.job is not None and now.job is not None and now.job.ident in ("", what.job.ident)
+
+
 def between(run: Run) -> Run:
     """Record that a run waits for its next attempt, and return it."""
     run = replace(run, state="starting", updated_at=time.time())
@@ -93,7 +106,7 @@ def between(run: Run) -> Run:
     return run
 
 
-def _start(what: Start) -> documents.Document:
+def start_of(what: Start) -> documents.Document:
     """Return what is known before the child starts: enough to plan it again, and to say what it ran on."""
     decided, facts = what.plan, what.facts
     source = external.project_of(decided.task.task, facts.projects)
@@ -115,6 +128,15 @@ def adopt(run: Run) -> Run:
     return run
 
 
+def fail(ident: str, error: SparkError) -> None:
+    """Record that a run could not begin, unless its record says already what it came to."""
+    run = registry.load(ident)
+    if not run.over:
+        now = time.time()
+        told = replace(run, message=error.message, hint=error.hint, failure="user-error")
+        registry.save(replace(told, state="failed", ended_at=now, updated_at=now))
+
+
 def finish(what: Start, ended: Ended) -> Outcome:
     """Write the outcome down and return it."""
     played, verdict = ended.played, ended.verdict
@@ -122,6 +144,9 @@ def finish(what: Start, ended: Ended) -> Outcome:
     exported = tuple(sorted(path for _, path in ended.traces.exported))
     now = time.time()
     earlier = len(what.continues.attempts) if what.continues else 0
+    if what.job is not None and verdict.state == "interrupted" and is_limit(ended.exit.stopped_by):
+        ended = _ahead_of_the_limit(ended)
+        verdict = ended.verdict
     run = replace(
         ended.run,
         state=verdict.state,
@@ -135,9 +160,11 @@ def finish(what: Start, ended: Ended) -> Outcome:
         mean_return=played.mean_return if played else None,
         mean_length=played.mean_length if played else None,
     )
+    if run.state == "interrupted" and is_limit(ended.exit.stopped_by) and run.job is not None:
+        run = replace(run, state="starting", ended_at=None, job=replace(run.job, waits=True))
     registry.save(run)
     if not registry.load_start(run.id):  # somebody removed the folder under the run
-        registry.save_start(run.id, _start(what))
+        registry.save_start(run.id, start_of(what))
     return Outcome(
         run=run,
         state=verdict.state,
@@ -153,3 +180,29 @@ def finish(what: Start, ended: Ended) -> Outcome:
         exported=exported,
         played=played,
     )
+
+
+def _ahead_of_the_limit(ended: Ended) -> Ended:
+    """Return how an attempt ended that a time limit cut short: the last of several in vain has failed.
+
+    The first may have been planned without knowing how long an iteration takes; the next one knows.
+    """
+    points = [one.first_iteration for one in ended.run.attempts[-FRUITLESS:]]
+    points.append(counting.resumes_at(ended.run.progress.checkpoint_iteration or 0, ended.run.library))
+    if len(points) <= FRUITLESS or points[-1] > points[0]:
+        hint = "its next start goes on from the newest checkpoint"
+        return replace(ended, verdict=replace(ended.verdict, hint=hint))
+    return replace(
+        ended,
+        verdict=replace(
+            ended.verdict,
+            state="failed",
+            failure="user-error",
+            message=f"{FRUITLESS} starts in a row came to no new checkpoint ahead of the time limit",
+            hint=f"save more often, or ask for more time: spark-rl runs resume {ended.run.id} --time 8h",
+        ),
+    )
+
+
+FRUITLESS = 2
+"""So many starts in a row without a new checkpoint end a run that goes on after its time limit."""

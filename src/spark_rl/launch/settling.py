@@ -59,11 +59,10 @@ def keep_assets(decided: Plan, before: Plan) -> Plan:
 
 def stamp(decided: Plan, name: str) -> Plan:
     """Give the run folder its name, where Isaac Lab takes one: two runs of one second do not share it then."""
-    alone = "train_multigpu" not in decided.argv and "--distributed" not in decided.argv
     own = any(word.partition("=")[0] == "--run_timestamp" for word in decided.argv)
     if decided.action != "train" or decided.isaaclab.generation < 3 or decided.library not in _STAMPED or own:
         return decided
-    if not alone:
+    if "--distributed" in decided.argv:  # one rank of an outer torchrun: the others would have other names
         return decided
     at = decided.argv.index("--task")
     return replace(decided, argv=(*decided.argv[:at], f"--run_timestamp={name}", *decided.argv[at:]))

@@ -22,7 +22,9 @@ from spark_rl import (
 )
 from spark_rl.gauges import system
 from spark_rl.intake import Intake
+from spark_rl.launch import nodes
 from spark_rl.memory import Guard
+from spark_rl.ranks import Summary
 from spark_rl.transcripts import Transcript
 from spark_rl.witness import Witness
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from spark_rl.dialects import Event
     from spark_rl.model import CheckpointFile, Plan
     from spark_rl.records import Phase, Progress, Run
+    from spark_rl.rollcall import Post
     from spark_rl.supervisor import Ending
 
 LOOK_S = 4.0
@@ -70,13 +73,14 @@ class Limits:
 
     ``stall`` is the longest time without a new iteration (None: no limit), ``hang`` the time to leave after the end,
     ``grace`` the time between two rungs of the stop ladder. ``reserve_mib`` is the memory that the system must keep
-    (None: nobody watches it).
+    (None: nobody watches it). ``nodes`` is how long the hosts of one training wait for each other at the start.
     """
 
     stall: float | None = None
     hang: float = HANG_S
     grace: float = supervisor.GRACE_S
     reserve_mib: int | None = None
+    nodes: float = 300.0
 
 
 class Attending(supervisor.Watcher):
@@ -91,6 +95,7 @@ class Attending(supervisor.Watcher):
         view: View,
         limits: Limits,
         devices: tuple[int, ...] = (),
+        post: Post | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run = run
@@ -98,9 +103,11 @@ class Attending(supervisor.Watcher):
         self.scale = scale
         self.view = view
         self.limits = limits
+        self.post = post
         self.clock = clock
         self.intake = Intake()
         self.witness = Witness()
+        self.summary = Summary()
         self.finished = False
         self._files: tuple[CheckpointFile, ...] = ()
         self._dialect = dialects.read(plan.library, plan.isaaclab.generation)
@@ -144,6 +151,9 @@ class Attending(supervisor.Watcher):
             self._save()
         self._safely(self.view.update, self.run, now - self._began)
         self._safely(self._weigh)
+        self._safely(self._call, now)
+        if self.post is not None and nodes.is_broken(self.post):
+            return "peer"
         return "memory" if self._guard.ends else self._overdue(now)
 
     def signalled(self, name: str) -> None:
@@ -178,6 +188,7 @@ class Attending(supervisor.Watcher):
     def _read(self, lines: list[str], now: float) -> None:
         for line in lines:
             self.witness.feed(line)
+            self.summary.feed(line)
             event = self._dialect(line)
             if event is not None:
                 self._take(event, now)
@@ -301,6 +312,17 @@ class Attending(supervisor.Watcher):
         if limit is not None and (self.run.progress.iteration or 0) <= self.scale.first:
             limit = max(limit, STALL_S)
         return "stall" if limit is not None and now - self._moved >= limit else None
+
+    def _call(self, now: float) -> None:
+        """Exchange with the other hosts, where there are any, who is alive and how far it is."""
+        if self.post is None:
+            return
+        progress = nodes.exchanged(self.post, self.run.progress)
+        if progress.iteration != self.run.progress.iteration:
+            self._moved = now
+            progress = self._entered(progress, "training", now)
+        self._progress(progress)
+        self.finished = self.finished or nodes.is_over(self.post)
 
     def _weigh(self) -> None:
         """Read what memory is left; tell and record it where it is less than the system must keep."""

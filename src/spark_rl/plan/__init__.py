@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spark_rl import names, profiles
 from spark_rl.errors import RequestError
 from spark_rl.model import Plan
-from spark_rl.plan import choice, policy, quantities, settled, simulator, view
+from spark_rl.plan import choice, policy, quantities, ranks, settled, simulator, view
 from spark_rl.plan.parts import UNASKED, Context, Facts, Knowledge, Part, Target, join
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RULES: tuple[Callable[[Context], Part], ...] = (
     quantities.counts,
     quantities.device,
     quantities.batches,
-    simulator.distribution,
+    ranks.distribution,
     policy.checkpoint,
     policy.run_name,
     policy.saving,
@@ -109,18 +109,20 @@ def plan(
         *part.overrides,
         *request.passthrough,
     )
+    argv = simulator.command(context, words)
     return Plan(
         action=request.action,
         task=target.task,
         library=target.library,
         algorithm=target.algorithm,
         isaaclab=facts.installation,
-        argv=simulator.command(context, words),
+        argv=argv,
         cwd=policy.run_folder(context),
         env=part.env,
         env_unset=part.unset,
         reasons=target.reasons + part.reasons,
         findings=_ordered((*target.findings, *part.findings)),
+        nodes=ranks.nodes(context, argv),
     )
 
 

@@ -107,6 +107,8 @@ class Context:
     @property
     def distributed(self) -> bool:
         """Whether the run spans several processes, started here or by an outer torchrun."""
+        if self.request.nnodes > 1:
+            return True
         return self.request.gpus is not None and (self.inside_torchrun or self.request.gpus != "1")
 
     @property

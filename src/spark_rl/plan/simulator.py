@@ -11,8 +11,8 @@ from spark_rl.checks import NO_LIBGOMP
 from spark_rl.errors import LackError, RequestError
 from spark_rl.model import Finding
 from spark_rl.names import related
-from spark_rl.plan import policy
-from spark_rl.plan.parts import NOTHING, Part, because, join, whole_number
+from spark_rl.plan import policy, ranks
+from spark_rl.plan.parts import NOTHING, Part, because, join
 from spark_rl.text import either
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def _old_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     script = (launch.script if launch else None) or target.profile.script(target.library, request.action)
     if request.steps is not None:
         return (*python, *_driver(context), script, *words)
-    return (*python, *_torchrun(context), *policy.saver(context), script, *words)
+    return (*python, *ranks.old_launcher(context), *policy.saver(context), script, *words)
 
 
 def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -283,71 +283,10 @@ def _new_command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
     if saver:
         return (*python, *saver, "isaaclab", "train", *library, *words)
     entry = python[:1] if len(python) > 1 else (*python, "-m", "isaaclab")
-    if _starts_ranks(context):
-        count = ("--num_gpus", _ranks(context))
-        return (*entry, "train_multigpu", *library, *count, *words)
+    if ranks.starts_ranks(context):
+        return (*entry, "train_multigpu", *library, *ranks.new_launcher(context), *words)
     return (*entry, request.action, *library, *words)
 
 
 def _driver(context: Context) -> tuple[str, ...]:
     return (context.facts.driver, "--steps", str(context.request.steps), "--")
-
-
-def _torchrun(context: Context) -> tuple[str, ...]:
-    if not _starts_ranks(context):
-        return ()
-    return ("-m", "torch.distributed.run", "--nnodes=1", f"--nproc_per_node={_ranks(context)}")
-
-
-def _starts_ranks(context: Context) -> bool:
-    return context.distributed and not context.inside_torchrun
-
-
-def _ranks(context: Context) -> str:
-    """Return the number of ranks as torchrun takes it: a number, or ``gpu`` for one on every visible GPU."""
-    gpus = context.request.gpus
-    if gpus not in (None, "all"):
-        return gpus
-    return str(context.visible_gpus or "gpu")
-
-
-def distribution(context: Context) -> Part:
-    """Spread training over GPUs, one rank each.
-
-    Raises:
-        RequestError: The library cannot, or the run is on the CPU.
-    """
-    request, target = context.request, context.target
-    if request.gpus not in (None, "all"):
-        whole_number(str(request.gpus), "--gpus")
-    if not context.distributed:
-        return NOTHING
-    if not target.profile.distributed(target.library):
-        others = tuple(library for library in target.task.task.libraries if target.profile.distributed(library))
-        raise RequestError(
-            f"{target.library} of Isaac Lab {context.facts.installation.version} trains on one GPU alone",
-            "leave --gpus out" + (f", or use --library {either(others)}" if others else ""),
-        )
-    if (request.device or "").startswith("cpu"):
-        raise RequestError("training over several GPUs cannot run with --device cpu", "leave one of the two out")
-    if context.inside_torchrun:
-        why = "inside an outer torchrun (LOCAL_RANK is set): this process is one of its ranks"
-        return Part(words=("--distributed",), reasons=because("distributed", why))
-    return Part(
-        words=("--distributed",) if context.old else (),
-        reasons=because("distributed", f"{_rank_count(context)}; --num-envs counts per rank"),
-        findings=_too_few_gpus(context),
-    )
-
-
-def _rank_count(context: Context) -> str:
-    ranks = _ranks(context)
-    return {"gpu": "one rank on every GPU", "1": "one rank"}.get(ranks, f"{ranks} ranks, one GPU each")
-
-
-def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
-    ranks, gpus = _ranks(context), context.visible_gpus
-    if ranks.isdecimal() and int(ranks) <= gpus:
-        return ()
-    message = f"{ranks} GPUs were asked for, and {gpus} can be seen" if ranks != "gpu" else "no GPU can be seen"
-    return (Finding(code="gpus-missing", level="error", message=message, hint="see what it has: spark-rl doctor"),)

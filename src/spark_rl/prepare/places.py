@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import assets, catalogues, external, host, installations, names, preload, projects, settings
+from spark_rl import assets, catalogues, external, host, installations, interfaces, names, preload, projects, settings
 from spark_rl.errors import RequestError
 from spark_rl.gauges import system
 from spark_rl.plan import Facts
@@ -39,7 +39,12 @@ def gather(place: Place) -> Facts:
     """
     if place.host_file is None:
         installation, chosen = _installation(place)
-        machine = replace(host.probe(system.memory()), folders=host.folders(_run_folder(place.cwd, installation)))
+        machine = replace(
+            host.probe(system.memory()),
+            folders=host.folders(_run_folder(place.cwd, installation)),
+            interfaces=interfaces.interfaces(),
+            rdma=interfaces.rdma(),
+        )
         installation = installations.with_runtime(installation, os.environ)
     else:
         machine, listed = host.load(place.host_file)

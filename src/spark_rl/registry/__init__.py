@@ -21,7 +21,7 @@ from spark_rl.registry import files, reading
 from spark_rl.registry.claims import claim, release
 from spark_rl.registry.files import folder, output, path
 from spark_rl.registry.owners import HEARTBEAT_LIMIT_S, is_alive, is_lost, owner_now
-from spark_rl.registry.reading import entries
+from spark_rl.registry.reading import entries, entry
 from spark_rl.selection import BadRecord, Listing, Selection
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "claim",
     "create",
     "entries",
+    "entry",
     "folder",
     "is_alive",
     "is_damaged",
@@ -114,17 +115,17 @@ def load(run_id: str) -> Run:
     Raises:
         RequestError: There is no such run, or its record cannot be read.
     """
-    entry = _entry(run_id)
-    if entry is None:
+    found = _entry(run_id)
+    if found is None:
         return selection.resolve(run_id, entries())
-    if isinstance(entry, BadRecord):
-        raise selection.unreadable(entry)
-    return entry
+    if isinstance(found, BadRecord):
+        raise selection.unreadable(found)
+    return found
 
 
 def _entry(text: str) -> Run | BadRecord | None:
     """Return what is recorded under a number; None where the text is none, or there is no such run."""
-    return reading.entry(text) if files.is_id(text) else None
+    return entry(text) if files.is_id(text) else None
 
 
 def is_damaged(run_id: str) -> bool:
@@ -154,9 +155,9 @@ def of_task(task: str, library: str, action: Literal["train", "play", "tune"] = 
     """Yield the runs of exactly one task and library, newest first, each read only when it is asked for."""
     wanted = Selection(task=task, library=library, action=action)
     for row in listing(wanted).runs:
-        entry = reading.entry(row.id) if row.task == task else None
-        if isinstance(entry, Run):
-            yield entry
+        found = entry(row.id) if row.task == task else None
+        if isinstance(found, Run):
+            yield found
 
 
 def resolve(text: str, cwd: Path) -> Run:
@@ -179,13 +180,21 @@ def remove(run_id: str) -> None:
         RequestError: There is no such run, or it still runs.
         CheckError: The files cannot be removed.
     """
-    entry = _entry(run_id) or load(run_id)
-    if isinstance(entry, Run) and not entry.over:
-        raise RequestError(f"run {entry.id} still runs", f"stop it first: spark-rl runs stop {entry.id}")
+    found = _entry(run_id) or load(run_id)
+    if isinstance(found, Run) and not found.over:
+        raise RequestError(f"run {found.id} still runs", f"stop it first: spark-rl runs stop {found.id}")
     try:
-        _clear(path(entry.id), newest=int(entry.id) >= max(files.ids(), default=0))
+        _clear(path(found.id), newest=int(found.id) >= max(files.ids(), default=0))
+        if isinstance(found, Run) and found.job is not None and found.job.ident:
+            _clear_job(found.job.ident)
     except OSError as error:
-        raise CheckError(f"run {entry.id} cannot be removed: {error.strerror}", f"see {path(entry.id)}") from error
+        raise CheckError(f"run {found.id} cannot be removed: {error.strerror}", f"see {path(found.id)}") from error
+
+
+def _clear_job(ident: str) -> None:
+    """Remove what a job left beside the records: its output, and what its further nodes recorded."""
+    for left in (folder() / "jobs").glob(f"{ident}[.-]*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _clear(record: Path, *, newest: bool) -> None:

@@ -41,9 +41,10 @@ def is_lost(run: Run, now: float) -> bool:
     """Say whether a run that should go on has no owner any more.
 
     Where the owner cannot be seen (home folders are shared between machines, and with containers), the heartbeat
-    decides: a run is lost when its record was not written for :data:`HEARTBEAT_LIMIT_S`.
+    decides: a run is lost when its record was not written for :data:`HEARTBEAT_LIMIT_S`. One that an engine is yet to
+    start has no owner; what became of it only the engine tells.
     """
-    if run.over:
+    if run.over or run.waits:
         return False
     alive = is_alive(run.owner)
     return now - run.updated_at > HEARTBEAT_LIMIT_S if alive is None else not alive

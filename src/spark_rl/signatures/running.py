@@ -150,12 +150,15 @@ def _assets() -> Iterator[Signature]:
     )
 
 
+_PEERS = "see the first error of each rank: spark-rl runs log RUN --rank N; NCCL_DEBUG=INFO tells more"
+
+
 def _ranks() -> Iterator[Signature]:
     yield Signature(
         failure="nccl",
         what="a port for the ranks is taken",
         literals=("EADDRINUSE", "Address already in use", "address already in use"),
-        hint="another run uses it: wait for its end, or give another with MASTER_PORT=29511",
+        hint="another run uses it: wait for its end, or give another with --master-port 29511",
     )
     yield Signature(
         failure="nccl",
@@ -186,7 +189,15 @@ def _ranks() -> Iterator[Signature]:
             "client socket has failed",
             "client socket has timed out",
         ),
-        hint="see the first error of each rank in its log; NCCL_DEBUG=INFO tells more",
+        hint=_PEERS,
+    )
+    yield Signature(
+        failure="nccl",
+        what="the ranks lost each other",
+        rank=FALLOUT,
+        literals=("Connection closed by peer", "Connection reset by peer", "Gloo connectFullMesh failed"),
+        pattern=re.compile(r"[Gg]loo"),
+        hint=_PEERS,
     )
 
 

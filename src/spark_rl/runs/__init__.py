@@ -9,19 +9,17 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spark_rl import codec, output, redact, registry, times
+from spark_rl import codec, engines, output, rank_logs, ranks, redact, registry, times
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.model import Request
-from spark_rl.selection import Selection, states
+from spark_rl.runs.asking import asked, listed, looks
+from spark_rl.selection import Listing, Selection, states
 from spark_rl.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from spark_rl.records import Run
-    from spark_rl.selection import Listing
-
-POLL_S = 0.5
 
 
 def select(
@@ -33,7 +31,7 @@ def select(
     since: str | None = None,
     limit: int | None = None,
 ) -> Listing:
-    """Return the runs that are asked for, the newest first.
+    """Return the runs that are asked for, the newest first, those in jobs as their engine sees them.
 
     Raises:
         RequestError: A filter makes no sense.
@@ -41,15 +39,19 @@ def select(
     actions: tuple[Literal["train", "play", "tune", "all"], ...] = ("train", "play", "tune", "all")
     if action not in actions:
         raise RequestError(f"there is no action {action}", did_you_mean(action, actions, "actions"))
+    named = states(state) if state else ()
     wanted = Selection(
-        states=states(state) if state else (),
+        # What an engine says may change these: they are looked at, then chosen.
+        states=tuple({*named, "starting", "running", "lost"}) if named else (),
         task=task,
         library=library,
         action=next(one for one in actions if one == action),
         since=time.time() - times.seconds(since, "--since") if since else None,
-        limit=limit,
+        limit=None if named else limit,
     )
-    return registry.listing(wanted)
+    found = registry.listing(wanted)
+    rows = listed(found)
+    return Listing(runs=tuple(row for row in rows if not named or row.state in named)[:limit], bad=found.bad)
 
 
 def get(name: str) -> Run:
@@ -58,7 +60,7 @@ def get(name: str) -> Run:
     Raises:
         RequestError: There is none, or more than one.
     """
-    return registry.resolve(name, Path.cwd())
+    return next(asked((registry.resolve(name, Path.cwd()),)))
 
 
 def stop(name: str, *, tell: Callable[[str], None]) -> Run:
@@ -73,15 +75,16 @@ def stop(name: str, *, tell: Callable[[str], None]) -> Run:
     _interrupt(run)
     tell(f"stopping run {run.id}; Ctrl-C hurries it, {_PRESSES + 1} times leaves it alone")
     presses = 0
+    seen = looks(run)
     while not run.over:
         try:
-            time.sleep(POLL_S)
+            run = next(seen)
         except KeyboardInterrupt:
             presses += 1
             if presses > _PRESSES:
                 raise
             _interrupt(run)
-        run = registry.load(run.id)
+            seen = looks(run)
     return run
 
 
@@ -90,11 +93,14 @@ _PRESSES = 3
 
 
 def _interrupt(run: Run) -> None:
-    """Send INT to a run's supervisor, if that is the process that it was.
+    """Send INT to a run's supervisor, if that is the process that it was; a job is ended by its engine.
 
     Raises:
         CheckError: It runs on another host or in another container, or belongs to somebody else.
     """
+    if run.job is not None and run.job.ident:
+        engines.load(run.job.engine).cancel(run.job.ident)
+        return
     alive = registry.is_alive(run.owner)
     if alive is None:
         raise CheckError(f"run {run.id} runs on {run.owner.host}, out of reach from here", "stop it there")
@@ -110,12 +116,11 @@ def _interrupt(run: Run) -> None:
 def follow(name: str) -> Iterator[Run]:
     """Yield a run again and again until it is over."""
     run = get(name)
-    while True:
+    yield run
+    seen = looks(run)
+    while not run.over:
+        run = next(seen)
         yield run
-        if run.over:
-            return
-        time.sleep(POLL_S)
-        run = registry.load(run.id)
 
 
 def resumable(name: str) -> Run:
@@ -217,17 +222,50 @@ def remove(chosen: Iterable[str]) -> None:
         registry.remove(run_id)
 
 
-def log(name: str, *, follow: bool, tail: int | None) -> Iterator[bytes]:
-    """Yield what a run printed, and with ``follow`` what it prints until it is over.
+def log(
+    name: str, *, follow: bool, tail: int | None, tell: Callable[[str], None], rank: int | None = None
+) -> Iterator[bytes]:
+    """Yield what a run printed, or one rank of its newest attempt, and with ``follow`` what it prints until it is over.
+
+    Of a run whose job ended before it began, that is what the job printed.
 
     Raises:
         CheckError: There is no output.
+        RequestError: There is no such rank on this host.
     """
     run = get(name)
+    if rank is not None:
+        return _log_of_rank(run, rank, follow=follow, tail=tail)
+    if run.waits and not run.attempts:
+        tell(f"note: run {run.id} has not begun: {run.job}")
+        run = _begun(run) if follow else run
     file = registry.output(run.id)
+    if run.over and run.job is not None and run.job.log is not None and not file.exists():
+        file = Path(run.job.log)
     if follow:
-        return output.follow(file, lambda: not registry.load(run.id).over, tail=tail)
+        seen = looks(run)
+        return output.follow(
+            file, lambda: not (run.over or (next(seen) if run.job else registry.load(run.id)).over), tail=tail
+        )
     return output.read(file, tail=tail)
+
+
+def _begun(run: Run) -> Run:
+    """Wait until a run's job has begun, or is over."""
+    return next(one for one in looks(run) if not one.waits)
+
+
+def _log_of_rank(run: Run, rank: int, *, follow: bool, tail: int | None) -> Iterator[bytes]:
+    """Yield what a rank printed: its errors after its output, since nobody knows how they belong together."""
+    found = rank_logs.files(rank_logs.home(registry.path(run.id), len(run.attempts)))
+    first = ranks.base(run.attempts[-1].argv) if run.attempts else 0
+    if rank - first not in found:
+        known = f"it has {', '.join(str(first + one) for one in sorted(found))} here" if found else "it has no ranks"
+        raise RequestError(f"run {run.id} has no log of rank {rank}", f"{known}; all that it showed: runs log {run.id}")
+    files = found[rank - first]
+    if follow:
+        return output.follow(files[0], lambda: not registry.load(run.id).over, tail=tail)
+    return (chunk for file in files for chunk in output.read(file, tail=tail))
 
 
 def merged(run: Run, given: Request) -> Request:
@@ -252,5 +290,5 @@ _KEPT = frozenset(("action", "task", "cwd", "resume", "checkpoint", "assets", "o
 
 def newest(task: str, library: str, algorithm: str, cwd: str) -> Run | None:
     """Return the newest training of a task in a folder that is over."""
-    same = registry.of_task(task, library)
-    return next((run for run in same if run.over and (run.algorithm, run.cwd) == (algorithm, cwd)), None)
+    same = (run for run in registry.of_task(task, library) if (run.algorithm, run.cwd) == (algorithm, cwd))
+    return next((run for found in same for run in asked((found,)) if run.over), None)

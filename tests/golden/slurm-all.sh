@@ -1,0 +1,32 @@
+#!/bin/bash
+#SBATCH --job-name=ant
+#SBATCH --partition=gpu
+#SBATCH --account=robots
+#SBATCH --time=1-03:46:40
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --gres=gpu:h100:2
+#SBATCH --mem=65536M
+#SBATCH --chdir="/home/ada/my robots"
+#SBATCH --output=/state/jobs/%j.log
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --qos=high --exclude n3
+
+module load apptainer
+ulimit -c 0
+export SPARK_RL_STATE='/home/ada/my state'
+
+# Ahead of the time limit Slurm sends USR1, and scancel sends TERM: spark-rl ends its run in time.
+trap 'heard=1; kill -USR1 "$run"' USR1
+trap 'heard=1; kill -TERM "$run"' TERM
+apptainer exec --nv /images/lab.sif spark-rl train --task Isaac-Ant-Direct-v0 --num-envs 4096 \
+  --adopt env.decimation=2 &
+run=$!
+# A signal cuts a wait short.
+while heard=; wait "$run"; code=$?; [ "$heard" ]; do :; done
+# Stopped for the limit: back into the queue; the next start goes on from the newest checkpoint.
+if [ "$code" = 138 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+exit "$code"
