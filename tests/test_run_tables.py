@@ -146,6 +146,11 @@ def test_the_page_of_a_run_that_is_over() -> None:
     assert "git" not in facts
 
 
+@pytest.mark.parametrize(("ranks", "told"), [(1, "4096"), (4, "4096 x 4 ranks = 16384")])
+def test_the_page_of_several_ranks_has_the_sum(ranks: int, told: str) -> None:
+    assert page(runs.done(id="126", world_size=ranks))["environments"] == told
+
+
 def test_play_takes_what_the_shape_of_the_network_hangs_on() -> None:
     overrides = ("agent.policy.actor_hidden_dims=[64, 64]",)
     words = shlex.split(page(replace(RUNS[2], algorithm="AMP"), start(overrides=overrides))["play"])

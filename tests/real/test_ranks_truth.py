@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from spark_rl import registry
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.real
 
@@ -144,6 +144,9 @@ class Hosts:
         return [self.start(behaviour, node) for node in (0, 1)]
 
     def pids(self) -> list[int]:
+        """Wait until they train, and return the ranks."""
+        record = Path(self.states[0], "runs", "1", "state.json")
+        lab.eventually(lambda: record.exists() and '"iteration"' in record.read_text(encoding="utf-8"), "an iteration")
         return [int(hall.notes.read(f"rank-{node}")) for node, hall in enumerate(self.halls)]
 
 
