@@ -70,8 +70,8 @@ def limited(
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` or ``nodes`` is no time, ``reserve`` no amount of memory, or nothing can go on without this
-            process.
+        RequestError: ``stall`` or ``nodes`` is no time, ``reserve`` no amount of memory, or nothing can go on without
+            this process.
     """
     if detach and first_process.is_first():
         raise RequestError(
