@@ -1,0 +1,359 @@
+"""The use case of many runs: what a sweep's folder tells, its trials on Ray or as an array of another engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from spark_rl import registry, supervisor, sweeps
+from spark_rl.engines import Submission
+from spark_rl.engines import ray as engine
+from spark_rl.errors import CheckError, RequestError
+from spark_rl.sweep import Result, Trial
+from spark_rl.sweep import expansion, ranking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spark_rl.engines import Engine
+    from spark_rl.model import Host
+    from spark_rl.supervisor import Ending
+    from spark_rl.sweep import State, Sweep
+    from spark_rl.sweep.packing import Needs, Room
+
+GRACE_S = 130.0
+"""Time for the trials and Ray to stop: longer than a trial's own ladder."""
+
+CARRIED = ("ISAACSIM_ASSET_ROOT", "NEWTON_ASSET_DIR", "OMNI_KIT_ACCEPT_EULA", "PYTHONPATH", "XDG_CACHE_HOME", "HF_TOKEN")
+"""Variables that a trial on another node needs as they are here, besides those of spark-rl."""
+
+BEST, ORDER, TALK = "best.toml", "order.json", "ray.log"
+
+
+class View(Protocol):
+    """Shows a sweep while it goes."""
+
+    def update(self, results: Sequence[Result]) -> None:
+        """Take all trials as they are now."""
+
+    def say(self, line: str) -> None:
+        """Take a line for the user."""
+
+    def close(self) -> None:
+        """Stop showing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A sweep with its folder, the trials that are known, and what each of them takes."""
+
+    sweep: Sweep
+    folder: Path
+    trials: tuple[Trial, ...]
+    needs: Needs
+
+    @property
+    def total(self) -> int:
+        """How many trials there are to be, those that a search has yet to suggest included."""
+        if self.sweep.search != "optuna":
+            return len(self.trials)
+        return self.sweep.draws * len(self.sweep.seeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep came to, or how far it is.
+
+    ``results`` has every trial that is known, of ``total``. ``recipe`` is the file of the best combination, None where
+    none is complete. ``stopped_by`` is the signal that ended it, ``submitted`` what an engine calls it that goes on
+    without this process, ``why`` what ended it before all was done.
+    """
+
+    field: Field
+    results: tuple[Result, ...]
+    recipe: str | None = None
+    stopped_by: int | None = None
+    submitted: str | None = None
+    why: str | None = None
+
+    @property
+    def total(self) -> int:
+        """How many trials there are to be."""
+        return self.field.total
+
+    @property
+    def rows(self) -> tuple[ranking.Row, ...]:
+        """The combinations, the best first."""
+        return ranking.ranked(self.results, self.field.sweep.goal)
+
+    @property
+    def decided(self) -> bool:
+        """Whether nothing is left to do."""
+        return len(self.results) == self.total and all(result.decided for result in self.results)
+
+
+def results(field: Field) -> tuple[Result, ...]:
+    """Return what the records tell of every trial that is known."""
+    return tuple(_result(field.folder, trial) for trial in field.trials)
+
+
+def _result(folder: Path, trial: Trial) -> Result:
+    number = trial.number
+    told = sweeps.reports(folder, number)
+    known = Result(
+        trial=trial,
+        run=sweeps.run_of(folder, number),
+        iteration=told[-1].iteration if told else None,
+        score=told[-1].score if told else None,
+    )
+    if known.run is None:
+        return known
+    with suppress(RequestError):  # its record was removed: it begins again
+        run = registry.load(known.run)
+        total, state = run.progress.max_iterations, _state(run.state, over=run.over)
+        if state != "complete" and sweeps.is_stopped(folder, number):
+            state = "stopped"
+        return replace(known, state=state, max_iterations=total, message=run.message, node=run.owner.host)
+    return replace(known, run=None)
+
+
+def _state(word: str, *, over: bool) -> State:
+    if word in ("succeeded", "failed"):
+        return "complete" if word == "succeeded" else "failed"
+    return "unfinished" if over else "running"
+
+
+def left(field: Field) -> tuple[Result, ...]:
+    """Return the trials that are still to be done; those that failed are tried again."""
+    return tuple(result for result in results(field) if result.state not in ("complete", "stopped"))
+
+
+def submission(field: Field, cwd: Path, trials: Sequence[Trial], *more: str) -> Submission:
+    """Return an array with a command for each trial; ``more`` are further words of each."""
+    each, sweep = field.needs, field.sweep
+    return Submission(
+        name=sweep.name,
+        commands=tuple(_command(field.folder, trial.number, *more) for trial in trials),
+        cwd=str(cwd),
+        log=str(field.folder / "trials-%a.log"),
+        env=_carried(os.environ),
+        gpus=each.gpus,
+        cpus=each.cpus,
+        memory_mib=each.memory_mib,
+    )
+
+
+def _command(folder: Path, number: int, *more: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "spark_rl", "trial", str(folder), str(number), *more)
+
+
+def _carried(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    named = {name: value for name, value in environ.items() if name.startswith("SPARK_RL_") or name in CARRIED}
+    return tuple(sorted((named | {"SPARK_RL_STATE": str(registry.folder())}).items()))
+
+
+def submit(field: Field, cwd: Path, how: Engine) -> Swept:
+    """Hand the trials that are left to an engine that runs them without this process.
+
+    Raises:
+        CheckError: The engine refuses, or nothing is left to do.
+    """
+    trials = [result.trial for result in left(field)]
+    if not trials:
+        raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
+    ident = how.submit(submission(field, cwd, trials))
+    return Swept(field=field, results=results(field), submitted=ident)
+
+
+def conduct(field: Field, cwd: Path, there: Room, *, longest: int | None, address: str | None, view: View) -> Swept:
+    """Run the trials that are left on Ray until all are decided, and write down the best recipe.
+
+    Args:
+        field: The sweep and its trials.
+        cwd: Where the commands run.
+        there: What this machine has; without an ``address`` Ray gets it.
+        longest: The iterations of a trial, which ASHA must know.
+        address: A running Ray, None for one of our own.
+        view: Shows it.
+
+    Raises:
+        CheckError: Ray cannot be started or reached, or has no room for a trial.
+    """
+    order = _order(field, cwd, there, longest, address)
+    file = sweeps.write(field.folder, ORDER, engine.written(order))
+    watcher = _Watching(field, view)
+    try:
+        if order.elements:
+            ended = supervisor.run(
+                engine.command(file), cwd=field.folder, environ=os.environ, watcher=watcher, grace_s=GRACE_S
+            )
+    finally:
+        view.close()
+    field = watcher.field
+    stopped_by = ended.stopped_by if order.elements else None
+    if watcher.refused:
+        raise CheckError(*watcher.refused)
+    swept = finished(field)
+    if order.elements and ended.status and not stopped_by and not swept.decided:
+        raise CheckError(f"Ray ended with status {ended.status}", f"see {order.talk}; go on with --resume")
+    why = None if swept.decided or stopped_by else "the time is over" if field.sweep.time_s else "not every trial ended"
+    return replace(swept, stopped_by=stopped_by, why=why)
+
+
+def finished(field: Field) -> Swept:
+    """Return what the trials came to by their records, and write down the best recipe.
+
+    Raises:
+        CheckError: It cannot be written.
+    """
+    swept = Swept(field=field, results=results(field))
+    best = ranking.best(swept.rows)
+    if best is None:
+        return swept
+    recipe = expansion.recipe(field.sweep, best.values)
+    file = sweeps.write(field.folder, BEST, ranking.recipe_text(recipe, field.sweep, best))
+    return replace(swept, recipe=str(file))
+
+
+# --- the order
+
+
+def _order(field: Field, cwd: Path, there: Room, longest: int | None, address: str | None) -> engine.Order:
+    sweep, folder = field.sweep, field.folder
+    undone = [result.trial.number for result in left(field)]
+    known = {trial.number for trial in field.trials}
+    if sweep.search == "optuna":
+        undone = [number for number in range(1, field.total + 1) if number in undone or number not in known]
+    over = [result for result in results(field) if result.state in ("complete", "stopped")]
+    return engine.Order(
+        common=submission(field, cwd, ()),
+        elements=tuple(
+            engine.Element(
+                number=number,
+                command=_command(folder, number, "--leash"),
+                log=str(sweeps.home(folder, number) / "output.log"),
+                reports=str(sweeps.reports_file(folder, number)),
+            )
+            for number in undone
+        ),
+        goal=sweep.goal,
+        talk=str(folder / TALK),
+        parallel=sweep.parallel,
+        time_s=sweep.time_s,
+        asha=_asha(sweep, longest),
+        optuna=_optuna(field) if sweep.search == "optuna" else None,
+        earlier=tuple(_pairs(folder, result.trial.number) for result in over),
+        address=address,
+        cpus=there.cpus,
+        gpus=there.gpus,
+        memory_mib=there.memory_mib,
+    )
+
+
+def _pairs(folder: Path, number: int) -> tuple[tuple[int, float], ...]:
+    return tuple((one.iteration, one.score) for one in sweeps.reports(folder, number))
+
+
+def _asha(sweep: Sweep, longest: int | None) -> engine.Asha | None:
+    if sweep.scheduler != "asha":
+        return None
+    if longest is None:
+        raise RequestError(f"asha must know how long a trial is, and {sweep.name} does not say", "max_iterations = N")
+    grace = sweep.grace or max(1, longest // sweep.reduction**2)
+    return engine.Asha(grace=grace, reduction=sweep.reduction, longest=longest)
+
+
+def _optuna(field: Field) -> engine.Optuna:
+    sweep = field.sweep
+    rows = ranking.ranked(results(field), sweep.goal)
+    known = tuple(
+        (expansion.coded(sweep, row.values), row.median) for row in rows if row.complete and row.median is not None
+    )
+    space = tuple(
+        engine.Dimension(
+            name=one.name,
+            choices=len(one.values) or None,
+            low=one.low,
+            high=one.high,
+            log=one.kind == "loguniform",
+            whole=one.whole,
+        )
+        for one in sweep.parameters
+    )
+    return engine.Optuna(space=space, repeats=len(sweep.seeds), seed=sweep.search_seed + len(known), known=known)
+
+
+# --- what happens
+
+
+class _Watching(supervisor.Watcher):
+    """Reads what Ray's side tells, line by line, keeps the trials as they are and shows them."""
+
+    def __init__(self, field: Field, view: View) -> None:
+        self.field, self.view = field, view
+        self.refused: tuple[str, str | None] | None = None
+        self._now = {result.trial.number: result for result in results(field)}
+        self._text = b""
+        view.update(tuple(self._now.values()))
+
+    def output(self, chunk: bytes) -> None:
+        """Take what happened."""
+        *lines, self._text = (self._text + chunk).split(b"\n")
+        for line in lines:
+            with suppress(ValueError):  # not ours: what a library printed before its streams were taken away
+                self._take(json.loads(line))
+
+    def tick(self) -> Ending | None:
+        """Show it."""
+        self.view.update(tuple(self._now.values()))
+        return None
+
+    def signalled(self, name: str) -> None:
+        """Tell that the trials are being stopped."""
+        self.view.say(f"stopping: sent {name.removeprefix('SIG')}; the trials end their runs, --resume goes on with them")
+
+    def hung_up(self) -> None:
+        """Go on without a terminal."""
+        self.view.close()
+
+    def _take(self, told: dict[str, Any]) -> None:
+        event = told.get("event")
+        if event == "refused":
+            self.refused = told["message"], told["hint"]
+        elif event == "ready":
+            self.view.say(f"Ray is ready: {told['nodes']} node{'s' * (told['nodes'] > 1)}")
+        elif event == "started" and told["trial"] not in self._now:
+            self._learn(expansion.suggested(self.field.sweep, told["trial"], told["values"]))
+        number = told.get("trial")
+        if number in self._now:
+            self._now[number] = self._changed(self._now[number], told)
+
+    def _learn(self, trial: Trial) -> None:
+        """Take a trial that a search suggested."""
+        self.field = replace(self.field, trials=(*self.field.trials, trial))
+        sweeps.save_trials(self.field.folder, self.field.trials)
+        self._now[trial.number] = Result(trial=trial)
+
+    def _changed(self, before: Result, told: dict[str, Any]) -> Result:
+        event, number = told["event"], before.trial.number
+        if event == "started":
+            return replace(before, state="running")
+        if event == "result":
+            iteration, score = told["iteration"], told["score"]
+            known = replace(before, node=told["node"])
+            return known if iteration is None else replace(known, iteration=iteration, score=score)
+        if event == "stopped":
+            sweeps.mark_stopped(self.field.folder, number)
+            return replace(before, state="stopped", iteration=told["iteration"])
+        if event == "again":
+            self.view.say(f"trial {number}: its node or worker died; it goes on from its newest checkpoint")
+            return replace(before, state="waiting", node=None)
+        if before.state == "stopped":
+            return before
+        return _result(self.field.folder, before.trial)
