@@ -99,7 +99,9 @@ def load_trials(folder: Path) -> tuple[Trial, ...]:
     """Return the trials that are known, none where nothing is written yet."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         written = json.loads((folder / _TRIALS).read_bytes())["trials"]
-        return tuple(Trial(**one | {"values": tuple((name, value) for name, value in one["values"])}) for one in written)
+        return tuple(
+            Trial(**one | {"values": tuple((name, value) for name, value in one["values"])}) for one in written
+        )
     return ()
 
 
@@ -138,7 +140,9 @@ def reports(folder: Path, number: int) -> tuple[Report, ...]:
         with suppress(ValueError, KeyError, TypeError):
             values = json.loads(line)
             new = Report(iteration=int(values["iteration"]), score=float(values["score"]))
-            found = [*(one for one in found if one.iteration < new.iteration), new] if _back(found, new) else [*found, new]
+            found = (
+                [*(one for one in found if one.iteration < new.iteration), new] if _back(found, new) else [*found, new]
+            )
     return tuple(found)
 
 

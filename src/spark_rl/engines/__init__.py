@@ -6,7 +6,8 @@ Each engine is a module that meets :class:`Engine`; spark-rl itself, started by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,5 +74,10 @@ class Engine(Protocol):
         ...
 
 
-MODULES: Mapping[str, str] = {}
+MODULES: Mapping[str, str] = {"ray": "ray"}
 """Engine names, and the modules of this package that hold them."""
+
+
+def load(name: str) -> Engine:
+    """Return the engine of that name; only its own module is loaded."""
+    return cast("Engine", import_module(f"{__name__}.{MODULES[name]}"))

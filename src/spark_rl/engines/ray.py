@@ -1,7 +1,7 @@
 """Trials on Ray: Ray Tune decides which run where and for how long, and each is a command on the node it is given.
 
-Nothing of Ray is loaded unless a sweep runs. :func:`conduct` belongs to a process of its own, started as
-``python -m spark_rl.engines.ray ORDER``: it tells what happens in lines of JSON on stdout, while Ray's own talk goes to
+Nothing of Ray is loaded unless a sweep runs. :func:`conduct` belongs to a process of its own, see
+:func:`command`: it tells what happens in lines of JSON on stdout, while Ray's own talk goes to
 a file. An INT ends it, and what it started.
 
 The functions of the engine's Protocol run one command on the node of the caller, which is a Ray worker.
@@ -75,7 +75,9 @@ def render(submission: Submission) -> str:
     memory = f", {submission.memory_mib} MiB" if submission.memory_mib else ""
     head = f"# {submission.name}: {submission.cpus} CPUs, {submission.gpus:g} GPUs{memory} each"
     env = ["env", *(f"{name}={value}" for name, value in submission.env)] if submission.env else []
-    return "\n".join((head, f"cd {shlex.quote(submission.cwd)}", *(shlex.join([*env, *one]) for one in submission.commands)))
+    return "\n".join(
+        (head, f"cd {shlex.quote(submission.cwd)}", *(shlex.join([*env, *one]) for one in submission.commands))
+    )
 
 
 def submit(submission: Submission) -> str:
@@ -188,7 +190,8 @@ class Optuna:
 class Order:
     """What Ray Tune is to do.
 
-    ``common`` says what each command takes and where it runs; its own commands do not count. ``earlier`` are the
+    ``common`` says what each command takes and where it runs; its own commands do not count, and ``gpu_share`` stands
+    for its GPUs. ``earlier`` are the
     reports (iteration, score) of trials that are over, so that ASHA knows them. ``cpus``, ``gpus`` and ``memory_mib``
     are what an embedded Ray has; with an ``address`` the cluster's count. ``talk`` is the file for Ray's own words.
     """
@@ -197,6 +200,7 @@ class Order:
     elements: tuple[Element, ...]
     goal: str
     talk: str
+    gpu_share: float = 0.0
     parallel: int | None = None
     time_s: float | None = None
     asha: Asha | None = None
@@ -210,7 +214,7 @@ class Order:
 
 def command(file: Path) -> tuple[str, ...]:
     """Return the command that carries out the order in a file."""
-    return (sys.executable, "-m", "spark_rl.engines.ray", str(file))
+    return (sys.executable, "-c", "from spark_rl.engines import ray; ray.main()", str(file))
 
 
 def written(order: Order) -> str:
@@ -218,23 +222,26 @@ def written(order: Order) -> str:
     return json.dumps(asdict(order))
 
 
-@dataclass(slots=True)
-class _Teller:
-    """Tells what happens, a line each."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teller:
+    """Tells what happens, a line each; Ray copies it with all that it is given, so it holds no more than a number."""
 
-    stream: Any
-    places: dict[str, str] = field(default_factory=dict)
+    descriptor: int
 
     def tell(self, event: str, **values: Any) -> None:
+        """Tell of an event."""
         with suppress(OSError):  # nobody listens any more: the end is near
-            self.stream.write(json.dumps({"event": event} | values) + "\n")
-            self.stream.flush()
+            os.write(self.descriptor, json.dumps({"event": event} | values).encode() + b"\n")
 
 
-def main(argv: list[str]) -> int:
-    """Carry out the order in a file."""
-    order = codec.read(Order, json.loads(Path(argv[0]).read_text(encoding="utf-8")))
-    teller = _Teller(stream=os.fdopen(os.dup(1), "w"))
+def main() -> None:
+    """Carry out the order in the file that the command line names, and exit."""
+    sys.exit(_carried_out(Path(sys.argv[1])))
+
+
+def _carried_out(file: Path) -> int:
+    order = codec.read(Order, json.loads(file.read_text(encoding="utf-8")))
+    teller = Teller(descriptor=os.dup(1))
     with Path(order.talk).open("a", encoding="utf-8") as talk:
         os.dup2(talk.fileno(), 1)
         os.dup2(talk.fileno(), 2)
@@ -248,7 +255,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def conduct(order: Order, teller: Any) -> None:
+def conduct(order: Order, teller: Teller) -> None:
     """Run all elements of an order, and tell what happens.
 
     Raises:
@@ -296,17 +303,18 @@ def _connected(order: Order, folder: str) -> Any:
 
 def _refuse_small(order: Order, ray: Any) -> None:
     """Stop when no node of a cluster has what a trial takes: Ray would wait for one for ever."""
-    wanted = resources(order.common)
+    wanted = resources(order)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
         asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
         raise CheckError(f"no node has what a trial takes: {asked}", "lower it in the table [trial]")
 
 
-def resources(each: Submission) -> dict[str, float]:
-    """Return what a command takes, in Ray's words."""
+def resources(order: Order) -> dict[str, float]:
+    """Return what each command takes, in Ray's words."""
+    each = order.common
     memory = {"memory": each.memory_mib * 2**20} if each.memory_mib else {}
-    return {"CPU": each.cpus, **({"GPU": each.gpus} if each.gpus else {}), **memory}
+    return {"CPU": each.cpus, **({"GPU": order.gpu_share} if order.gpu_share else {}), **memory}
 
 
 def _wait(logs: Iterable[str]) -> None:
@@ -369,7 +377,3 @@ class Follower:
     def stop(self) -> None:
         """Stop the command."""
         cancel(self.ident)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

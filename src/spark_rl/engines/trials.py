@@ -16,12 +16,12 @@ from spark_rl.engines.ray import LIVES, Follower, resources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spark_rl.engines.ray import Asha, Dimension, Optuna, Order
+    from spark_rl.engines.ray import Asha, Dimension, Optuna, Order, Teller
 
 NUMBER, VALUES = "number", "values"
 
 
-class Trial(raytune.Trainable):  # type: ignore[misc] - Ray is not typed
+class Trial(raytune.Trainable):
     """One element on the node that Ray gave it. All that must last is in its run's record: nothing is saved here."""
 
     def setup(self, config: dict[str, Any], order: Order | None = None) -> None:
@@ -40,10 +40,10 @@ class Trial(raytune.Trainable):  # type: ignore[misc] - Ray is not typed
         self.follower.stop()
 
 
-class Halving(AsyncHyperBandScheduler):  # type: ignore[misc] - Ray is not typed
+class Halving(AsyncHyperBandScheduler):
     """ASHA that knows trials of an earlier start, and tells which it stops."""
 
-    def __init__(self, how: Asha, goal: str, teller: Any) -> None:
+    def __init__(self, how: Asha, goal: str, teller: Teller) -> None:
         super().__init__(
             time_attr="iteration",
             metric="score",
@@ -71,7 +71,7 @@ class Halving(AsyncHyperBandScheduler):  # type: ignore[misc] - Ray is not typed
         return decision
 
 
-class Numbered(Searcher):  # type: ignore[misc] - Ray is not typed
+class Numbered(Searcher):
     """Optuna's suggestions, each tried with every seed: one element a seed, and the median of them is its result."""
 
     def __init__(self, how: Optuna, numbers: list[int], goal: str) -> None:
@@ -128,40 +128,40 @@ def _distribution(one: Dimension) -> Any:
     return FloatDistribution(one.low, one.high, log=one.log)
 
 
-class Telling(raytune.Callback):  # type: ignore[misc] - Ray is not typed
+class Telling(raytune.Callback):
     """Tells what happens to trials."""
 
-    def __init__(self, teller: Any) -> None:
+    def __init__(self, teller: Teller) -> None:
         self._teller = teller
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_start(self, trial: Any, **_: Any) -> None:
         """Tell that one begins."""
         config = trial.config
         self._teller.tell("started", trial=config[NUMBER], values=config.get(VALUES))
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
+    def on_trial_result(self, trial: Any, result: dict[str, Any], **_: Any) -> None:
         """Tell how far one is."""
         told = {name: result.get(name) for name in ("iteration", "score")}
         self._teller.tell("result", trial=trial.config[NUMBER], node=result.get("hostname"), **told)
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_recover(self, trial: Any, **_: Any) -> None:
         """Tell that one is started again: its node or its worker died."""
         self._teller.tell("again", trial=trial.config[NUMBER])
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_error(self, trial: Any, **_: Any) -> None:
         """Tell that one is given up."""
         self._teller.tell("lost", trial=trial.config[NUMBER])
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_complete(self, trial: Any, **_: Any) -> None:
         """Tell that one is over."""
         self._teller.tell("ended", trial=trial.config[NUMBER])
 
 
-def tune(order: Order, teller: Any, folder: str) -> None:
+def tune(order: Order, teller: Teller, folder: str) -> None:
     """Run all elements of an order."""
     numbers = [one.number for one in order.elements]
     searched = order.optuna is not None
-    each = raytune.PlacementGroupFactory([resources(order.common)])
+    each = raytune.PlacementGroupFactory([resources(order)])
     scheduler: Any = FIFOScheduler()
     if order.asha:
         scheduler = Halving(order.asha, order.goal, teller)

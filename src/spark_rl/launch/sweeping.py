@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,14 +15,12 @@ from spark_rl import registry, supervisor, sweeps
 from spark_rl.engines import Submission
 from spark_rl.engines import ray as engine
 from spark_rl.errors import CheckError, RequestError
-from spark_rl.sweep import Result, Trial
-from spark_rl.sweep import expansion, ranking
+from spark_rl.sweep import Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from spark_rl.engines import Engine
-    from spark_rl.model import Host
     from spark_rl.supervisor import Ending
     from spark_rl.sweep import State, Sweep
     from spark_rl.sweep.packing import Needs, Room
@@ -30,7 +28,14 @@ if TYPE_CHECKING:
 GRACE_S = 130.0
 """Time for the trials and Ray to stop: longer than a trial's own ladder."""
 
-CARRIED = ("ISAACSIM_ASSET_ROOT", "NEWTON_ASSET_DIR", "OMNI_KIT_ACCEPT_EULA", "PYTHONPATH", "XDG_CACHE_HOME", "HF_TOKEN")
+CARRIED = (
+    "ISAACSIM_ASSET_ROOT",
+    "NEWTON_ASSET_DIR",
+    "OMNI_KIT_ACCEPT_EULA",
+    "PYTHONPATH",
+    "XDG_CACHE_HOME",
+    "HF_TOKEN",
+)
 """Variables that a trial on another node needs as they are here, besides those of spark-rl."""
 
 BEST, ORDER, TALK = "best.toml", "order.json", "ray.log"
@@ -143,7 +148,7 @@ def submission(field: Field, cwd: Path, trials: Sequence[Trial], *more: str) -> 
         cwd=str(cwd),
         log=str(field.folder / "trials-%a.log"),
         env=_carried(os.environ),
-        gpus=each.gpus,
+        gpus=ceil(each.gpus),
         cpus=each.cpus,
         memory_mib=each.memory_mib,
     )
@@ -233,6 +238,7 @@ def _order(field: Field, cwd: Path, there: Room, longest: int | None, address: s
     over = [result for result in results(field) if result.state in ("complete", "stopped")]
     return engine.Order(
         common=submission(field, cwd, ()),
+        gpu_share=field.needs.gpus,
         elements=tuple(
             engine.Element(
                 number=number,
@@ -316,7 +322,9 @@ class _Watching(supervisor.Watcher):
 
     def signalled(self, name: str) -> None:
         """Tell that the trials are being stopped."""
-        self.view.say(f"stopping: sent {name.removeprefix('SIG')}; the trials end their runs, --resume goes on with them")
+        self.view.say(
+            f"stopping: sent {name.removeprefix('SIG')}; the trials end their runs, --resume goes on with them"
+        )
 
     def hung_up(self) -> None:
         """Go on without a terminal."""

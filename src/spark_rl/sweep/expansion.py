@@ -113,9 +113,7 @@ def recipe(sweep: Sweep, values: Values) -> dict[str, Any]:
 def coded(sweep: Sweep, values: Values) -> tuple[tuple[str, float], ...]:
     """Return values as a search knows them: what was chosen by its place in the list."""
     kinds = {one.name: one for one in sweep.parameters}
-    return tuple(
-        (name, kinds[name].values.index(value) if kinds[name].values else value) for name, value in values
-    )
+    return tuple((name, kinds[name].values.index(value) if kinds[name].values else value) for name, value in values)
 
 
 def decoded(sweep: Sweep, given: Mapping[str, float]) -> Values:

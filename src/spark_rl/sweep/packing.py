@@ -90,7 +90,11 @@ def _gpus(sweep: Sweep, there: Room, num_envs: int | None, known: Tuning | None)
 
 
 def _memory(
-    sweep: Sweep, there: Room, num_envs: int | None, kitless: bool, known: Tuning | None  # noqa: FBT001
+    sweep: Sweep,
+    there: Room,
+    num_envs: int | None,
+    kitless: bool,
+    known: Tuning | None,
 ) -> tuple[int, str]:
     if sweep.memory_mib is not None:
         return sweep.memory_mib, "as the file says"

@@ -58,7 +58,7 @@ class Row:
 
 
 def ranked(results: Iterable[Result], goal: Goal) -> tuple[Row, ...]:
-    """Return the combinations, the best first: those whose seeds are all complete, then the others by how far they came."""
+    """Return the combinations, the best first; those that are not complete come last, by how far they came."""
     groups: dict[int, list[Result]] = {}
     for result in results:
         groups.setdefault(result.trial.combination, []).append(result)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     Table = Mapping[str, Any]
 
 _NUMBER = (int, float)
-_TOP = {
+Keys = dict[str, type | tuple[type, ...]]
+_TOP: Keys = {
     "recipe": (str, dict),
     "seeds": list,
     "metric": str,
@@ -30,10 +31,10 @@ _TOP = {
     "asha": dict,
     "trial": dict,
 }
-_BUDGET = {"combinations": int, "time": str, "parallel": int}
-_ASHA = {"grace": int, "reduction": int}
-_TRIAL = {"cpus": int, "gpus": _NUMBER, "memory": str, "save_every": (str, int)}
-_SPACE_EXAMPLE = "[space]\n\"agent.algorithm.learning_rate\" = { loguniform = [1e-4, 1e-2] }"
+_BUDGET: Keys = {"combinations": int, "time": str, "parallel": int}
+_ASHA: Keys = {"grace": int, "reduction": int}
+_TRIAL: Keys = {"cpus": int, "gpus": _NUMBER, "memory": str, "save_every": (str, int)}
+_SPACE_EXAMPLE = '[space]\n"agent.algorithm.learning_rate" = { loguniform = [1e-4, 1e-2] }'
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -43,7 +44,7 @@ def sweep(document: Table, recipe: Mapping[str, Any], name: str) -> Sweep:
     Args:
         document: The file's tables.
         recipe: What all trials have in common, checked; the document's own ``recipe`` does not count.
-        name: The name of the sweep, for messages too.
+        name: The path of the file, for messages; its last part is the name of the sweep.
 
     Raises:
         RequestError: A key is unknown or of the wrong type, or what it says makes no sense.
@@ -60,7 +61,7 @@ def sweep(document: Table, recipe: Mapping[str, Any], name: str) -> Sweep:
         raise RequestError(f"{name} names no task", 'add recipe = "FILE", or a table [recipe] with task = "NAME"')
     search = _one_of(top, "search", get_args(Search), "random", name)
     found = Sweep(
-        name=name,
+        name=name.rpartition("/")[2].removesuffix(".toml"),
         recipe=tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in recipe.items()),
         parameters=parameters,
         seeds=_seeds(top, recipe, name),
@@ -79,7 +80,7 @@ def sweep(document: Table, recipe: Mapping[str, Any], name: str) -> Sweep:
         memory_mib=memory.mib(trial["memory"], "trial.memory") if "memory" in trial else None,
         save_every=str(trial["save_every"]) if "save_every" in trial else None,
     )
-    _refuse_contradictions(found, top)
+    _refuse_contradictions(found, top, name)
     return found
 
 
@@ -143,7 +144,9 @@ def _listed(key: str, kind: Kind, values: list[Any], where: str) -> Parameter:
     allowed = {"library": LIBRARIES, "algorithm": ALGORITHMS}.get(key)
     for value in values:
         if key in OPTIONS and type(value) is not OPTIONS[key]:
-            raise RequestError(f"{where} must hold {'whole numbers' if OPTIONS[key] is int else 'texts'}", f"not {value!r}")
+            raise RequestError(
+                f"{where} must hold {'whole numbers' if OPTIONS[key] is int else 'texts'}", f"not {value!r}"
+            )
         if allowed and value not in allowed:
             raise RequestError(f"{where}: there is no {key} {value}", did_you_mean(value, allowed, f"values of {key}"))
         if isinstance(value, dict):
@@ -190,11 +193,11 @@ def _draws(parameters: Sequence[Parameter], combinations: int | None, name: str)
     return combinations // grid
 
 
-def _refuse_contradictions(found: Sweep, top: Table) -> None:
+def _refuse_contradictions(found: Sweep, top: Table, name: str) -> None:
     gridded = [parameter.name for parameter in found.parameters if parameter.kind == "grid"]
     if found.search == "optuna" and gridded:
         raise RequestError(
-            f"optuna draws every parameter, and {gridded[0]} is a grid", "choice instead of grid, or search = \"random\""
+            f"optuna draws every parameter, and {gridded[0]} is a grid", 'choice instead of grid, or search = "random"'
         )
     if found.search == "optuna" and found.scheduler == "asha" and len(found.seeds) > 1:
         raise RequestError(
@@ -202,7 +205,9 @@ def _refuse_contradictions(found: Sweep, top: Table) -> None:
             'one seed, scheduler = "none", or search = "random"',
         )
     if "asha" in top and found.scheduler != "asha":
-        raise RequestError(f"{found.name} has a table [asha], and its scheduler is none", 'scheduler = "asha"')
+        raise RequestError(f"{name} has a table [asha], and its scheduler is none", 'scheduler = "asha"')
     lengths = [parameter for parameter in found.parameters if parameter.name == "max_iterations"]
     if found.scheduler == "asha" and lengths:
-        raise RequestError("asha compares trials of one length, and the sweep is over max_iterations", "drop one of the two")
+        raise RequestError(
+            "asha compares trials of one length, and the sweep is over max_iterations", "drop one of the two"
+        )
