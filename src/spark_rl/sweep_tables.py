@@ -58,11 +58,11 @@ def ranking(value: Swept, on: Screen) -> str:
 def _title(value: Swept) -> str:
     sweep = value.field.sweep
     seeds = f", {len(sweep.seeds)} seeds: median (range)" if len(sweep.seeds) > 1 else ""
-    return f"{sweep.name}: {len(value.results)} of {value.total} trials{seeds}"
+    return f"{sweep.name}: {value.total} trials{seeds}"
 
 
 def _state(row: Row) -> str:
-    return row.state if row.complete else f"{row.state} at {row.iteration}"
+    return row.state if row.complete or not row.iteration else f"{row.state} at {row.iteration}"
 
 
 def _values(values: Values) -> list[str]:
