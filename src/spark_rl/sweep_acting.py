@@ -70,25 +70,29 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
     """Carry out ``spark-rl sweep`` and return its exit code."""
     desk = read(file, Path.cwd(), given["isaaclab"])
     _refuse(desk.sweep, given)
-    facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
     folder = _folder(desk) if given["resume"] or given["results"] else None
-    planned = _planned(desk, facts, sweeps.load_trials(folder) if folder else ())
+    known = sweeps.load_trials(folder) if folder else ()
+    if folder and given["results"]:
+        field = sweeping.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known)
+        return _tell(sweeping.finished(field), given)
+    facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
+    planned = _planned(desk, facts, known)
     there = packing.room(facts.host, planned.device)
     if given["dry_run"]:
         sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=given["as_json"])
         return 0
-    field = _field(desk, facts, planned, folder)
-    if given["results"]:
-        return _tell(sweeping.finished(field), given)
     for _, decided in planned.pairs:
         launch.settling.refuse(decided.findings)
-    if given["engine"] != "ray":
-        return _tell(sweeping.submit(field, desk.cwd, engines.load(given["engine"])), given)
-    if given["address"] is None:
+    if given["engine"] == "ray" and given["address"] is None:
         packing.refuse(planned.needs, there)
-    view = sweep_render.viewer(field, there, every=given["progress_every"])
-    swept = sweeping.conduct(field, desk.cwd, there, longest=planned.longest, address=given["address"], view=view)
-    return _tell(swept, given)
+    return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
+
+
+def _carried_out(field: sweeping.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
+    if given["engine"] != "ray":
+        return sweeping.submit(field, planned.needs, engines.load(given["engine"]))
+    view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
+    return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 
 
 def read(file: Path, cwd: Path, isaaclab: str | None) -> Desk:
@@ -236,7 +240,7 @@ def _field(desk: Desk, facts: Facts, planned: Planned, folder: Path | None) -> s
         folder = sweeps.create(desk.cwd, desk.sweep.name, f"{now:%Y-%m-%d_%H-%M-%S}")
         sweeps.save(folder, desk.start(facts.installation.path))
         sweeps.save_trials(folder, planned.trials)
-    return sweeping.Field(sweep=desk.sweep, folder=folder, trials=planned.trials, needs=planned.needs)
+    return sweeping.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
 
 
 def _tell(swept: Swept, given: Mapping[str, Any]) -> int:

@@ -76,9 +76,9 @@ def _tell(value: Swept) -> None:
         render.talk(f"note: {why}{sweep_tables.counts(value.results, value.total)}; go on with --resume")
 
 
-def viewer(field: Field, there: Room, *, every: float) -> View:
+def viewer(field: Field, at_once: int, *, every: float) -> View:
     """Return the view of a sweep: a live table on a terminal, plain lines elsewhere."""
-    sweep, at_once = field.sweep, there.at_once(field.needs, field.sweep.parallel)
+    sweep = field.sweep
     seeds = f" over seeds {', '.join(map(str, sweep.seeds))}" if len(sweep.seeds) > 1 else ""
     render.talk(f"sweep: {sweep.name}, {field.total} trials{seeds}, {at_once} at once; all of it is in {field.folder}")
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):

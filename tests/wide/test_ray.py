@@ -62,9 +62,7 @@ class Desk:
         self.notes = lab.Notes(folder / "notes")
         self.children: list[subprocess.Popen[str]] = []
 
-    def write(
-        self, space: str, *, top: str = "", tables: str = "", seeds: str = "[1]", iterations: int = 30
-    ) -> None:
+    def write(self, space: str, *, top: str = "", tables: str = "", seeds: str = "[1]", iterations: int = 30) -> None:
         text = FILE.format(space=space, top=top, tables=tables, seeds=seeds, iterations=iterations)
         (self.cwd / "lr.toml").write_text(text, encoding="utf-8")
 
@@ -82,13 +80,9 @@ class Desk:
     def sweep(self, behaviour: str, *words: str) -> tuple[int, dict[str, Any], str]:
         return ended(self.start(behaviour, *words))
 
-    @property
-    def folder(self) -> Path:
-        return max((self.cwd / "logs" / "sweeps").iterdir())
-
     def reports(self, number: int) -> list[dict[str, Any]]:
-        file = self.folder / "trials" / str(number) / "reports.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        files = self.cwd.glob(f"logs/sweeps/*/trials/{number}/reports.jsonl")
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
     def far(self, number: int, iteration: int) -> Callable[[], bool]:
         """Return what says whether a trial has reported an iteration."""
@@ -96,7 +90,9 @@ class Desk:
 
     def left(self) -> list[str]:
         """Return what still runs of this test: everything of a sweep names its folder, or Ray's own."""
-        return [line for line in commands() if str(self.cwd) in line or str(self.lab) in line or "spark-rl-ray-" in line]
+        return [
+            line for line in commands() if str(self.cwd) in line or str(self.lab) in line or "spark-rl-ray-" in line
+        ]
 
 
 def ended(child: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
@@ -249,7 +245,9 @@ class Cluster:
         argv = [sys.executable, "-m", "ray.scripts.scripts", "start", *words]
         argv += ["--node-ip-address=127.0.0.1", "--object-store-memory=80000000", "--memory=1000000000", "--block"]
         with Path(self.temp, f"node-{len(self.nodes)}.log").open("wb") as log:
-            child = subprocess.Popen(argv, env=self.desk.env("pace=0.3"), stdout=log, stderr=log, start_new_session=True)
+            child = subprocess.Popen(
+                argv, env=self.desk.env("pace=0.3"), stdout=log, stderr=log, start_new_session=True
+            )
         self.nodes.append(child)
         wait_for(lambda: b"Ray runtime started" in Path(log.name).read_bytes(), f"node {len(self.nodes)}")
 

@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_rl import registry, supervisor, sweeps
@@ -19,6 +18,7 @@ from spark_rl.sweep import Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from spark_rl.engines import Engine
     from spark_rl.supervisor import Ending
@@ -56,12 +56,12 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A sweep with its folder, the trials that are known, and what each of them takes."""
+    """A sweep with its folder, the working directory of its commands, and the trials that are known."""
 
     sweep: Sweep
     folder: Path
+    cwd: Path
     trials: tuple[Trial, ...]
-    needs: Needs
 
     @property
     def total(self) -> int:
@@ -139,13 +139,12 @@ def left(field: Field) -> tuple[Result, ...]:
     return tuple(result for result in results(field) if result.state not in ("complete", "stopped"))
 
 
-def submission(field: Field, cwd: Path, trials: Sequence[Trial], *more: str) -> Submission:
-    """Return an array with a command for each trial; ``more`` are further words of each."""
-    each, sweep = field.needs, field.sweep
+def submission(field: Field, each: Needs, trials: Sequence[Trial]) -> Submission:
+    """Return an array with a command for each trial."""
     return Submission(
-        name=sweep.name,
-        commands=tuple(_command(field.folder, trial.number, *more) for trial in trials),
-        cwd=str(cwd),
+        name=field.sweep.name,
+        commands=tuple(_command(field.folder, trial.number) for trial in trials),
+        cwd=str(field.cwd),
         log=str(field.folder / "trials-%a.log"),
         env=_carried(os.environ),
         gpus=ceil(each.gpus),
@@ -163,7 +162,7 @@ def _carried(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((named | {"SPARK_RL_STATE": str(registry.folder())}).items()))
 
 
-def submit(field: Field, cwd: Path, how: Engine) -> Swept:
+def submit(field: Field, each: Needs, how: Engine) -> Swept:
     """Hand the trials that are left to an engine that runs them without this process.
 
     Raises:
@@ -172,16 +171,16 @@ def submit(field: Field, cwd: Path, how: Engine) -> Swept:
     trials = [result.trial for result in left(field)]
     if not trials:
         raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
-    ident = how.submit(submission(field, cwd, trials))
+    ident = how.submit(submission(field, each, trials))
     return Swept(field=field, results=results(field), submitted=ident)
 
 
-def conduct(field: Field, cwd: Path, there: Room, *, longest: int | None, address: str | None, view: View) -> Swept:
+def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, address: str | None, view: View) -> Swept:
     """Run the trials that are left on Ray until all are decided, and write down the best recipe.
 
     Args:
         field: The sweep and its trials.
-        cwd: Where the commands run.
+        each: What a trial takes.
         there: What this machine has; without an ``address`` Ray gets it.
         longest: The iterations of a trial, which ASHA must know.
         address: A running Ray, None for one of our own.
@@ -190,7 +189,7 @@ def conduct(field: Field, cwd: Path, there: Room, *, longest: int | None, addres
     Raises:
         CheckError: Ray cannot be started or reached, or has no room for a trial.
     """
-    order = _order(field, cwd, there, longest, address)
+    order = _order(field, each, there, longest, address)
     file = sweeps.write(field.folder, ORDER, engine.written(order))
     watcher = _Watching(field, view)
     try:
@@ -229,7 +228,7 @@ def finished(field: Field) -> Swept:
 # --- the order
 
 
-def _order(field: Field, cwd: Path, there: Room, longest: int | None, address: str | None) -> engine.Order:
+def _order(field: Field, each: Needs, there: Room, longest: int | None, address: str | None) -> engine.Order:
     sweep, folder = field.sweep, field.folder
     undone = [result.trial.number for result in left(field)]
     known = {trial.number for trial in field.trials}
@@ -237,8 +236,8 @@ def _order(field: Field, cwd: Path, there: Room, longest: int | None, address: s
         undone = [number for number in range(1, field.total + 1) if number in undone or number not in known]
     over = [result for result in results(field) if result.state in ("complete", "stopped")]
     return engine.Order(
-        common=submission(field, cwd, ()),
-        gpu_share=field.needs.gpus,
+        common=submission(field, each, ()),
+        gpu_share=each.gpus,
         elements=tuple(
             engine.Element(
                 number=number,

@@ -69,7 +69,7 @@ def needs(sweep: Sweep, there: Room, *, num_envs: int | None, kitless: bool, kno
         known: What ``tune`` measured of this task on this machine.
     """
     share, why_gpus = _gpus(sweep, there, num_envs, known)
-    mib, why_memory = _memory(sweep, there, num_envs, kitless, known)
+    mib, why_memory = _memory(sweep, there, num_envs, known) or _guess(kitless=kitless)
     cpus, why_cpus = sweep.cpus, "as the file says"
     if cpus is None and share:
         cpus, why_cpus = max(1, min(GPU_CPUS, int(there.cpus * share / max(1, there.gpus)))), "its part of the CPUs"
@@ -89,19 +89,17 @@ def _gpus(sweep: Sweep, there: Room, num_envs: int | None, known: Tuning | None)
     return int(1000 / sharing) / 1000, f"{num_envs} of the {known.knee} environments that fill a GPU (spark-rl tune)"
 
 
-def _memory(
-    sweep: Sweep,
-    there: Room,
-    num_envs: int | None,
-    kitless: bool,
-    known: Tuning | None,
-) -> tuple[int, str]:
+def _memory(sweep: Sweep, there: Room, num_envs: int | None, known: Tuning | None) -> tuple[int, str] | None:
     if sweep.memory_mib is not None:
         return sweep.memory_mib, "as the file says"
-    if known is not None and known.env_mib is not None and known.base_mib is not None and num_envs and not there.gpus:
-        return ceil(MARGIN * max(0.0, known.base_mib + known.env_mib * num_envs)), "measured by spark-rl tune"
-    guess = KITLESS_MIB if kitless else SIMULATOR_MIB
-    return guess, f"a guess for a training {'without' if kitless else 'with'} Isaac Sim: spark-rl tune measures it"
+    if known is None or known.env_mib is None or known.base_mib is None or not num_envs or there.gpus:
+        return None
+    return ceil(MARGIN * max(0.0, known.base_mib + known.env_mib * num_envs)), "measured by spark-rl tune"
+
+
+def _guess(*, kitless: bool) -> tuple[int, str]:
+    told = f"a guess for a training {'without' if kitless else 'with'} Isaac Sim: spark-rl tune measures it"
+    return KITLESS_MIB if kitless else SIMULATOR_MIB, told
 
 
 def refuse(needed: Needs, there: Room) -> None:
