@@ -19,18 +19,18 @@ LAYERS = (
     "__init__ errors model outcome records",
     (
         "agent_configs assets catalog checkpoints checks codec comparison config_classes configuration counting curves "
-        "description dialects documents evidence explanation external figures gpus intake judging literals memory "
+        "description dialects documents evidence explanation external figures gpus intake judging keys literals memory "
         "names override_values overrides plan profiles reasons redact registrations scanning search selection "
-        "signatures summaries supplies text times tuning value_types witness words"
+        "signatures summaries supplies sweep text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files configurations engines events first_process gauges host installations logs "
-        "network output preload probes projects provenance registry retrieving settings supervisor transcripts tunings"
+        "catalogues checkpoint_files configurations engines events first_process gauges host installations logs network "
+        "output preload probes projects provenance registry retrieving settings supervisor sweeps transcripts tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs",
     (
         "__main__ acting asset_tables assets_cli cli curve_tables live options plots render run_tables runs_cli tables "
-        "trees tune_tables"
+        "sweep_acting sweep_cli sweep_plots sweep_render sweep_tables trees tune_tables"
     ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
@@ -44,7 +44,9 @@ IMPURE = frozenset(
     )
 )
 PRINTERS = frozenset(("rich", "typer"))
-TALKERS = frozenset(("acting", "assets_cli", "render", "cli", "live", "options", "plots", "runs_cli"))
+TALKERS = frozenset(
+    ("acting", "assets_cli", "render", "cli", "live", "options", "plots", "runs_cli", "sweep_cli", "sweep_render")
+)
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")
 
 

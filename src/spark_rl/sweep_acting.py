@@ -18,6 +18,7 @@ from spark_rl import (
     render,
     requests,
     settings,
+    sweep_plots,
     sweep_render,
     sweeps,
     tuning,
@@ -117,6 +118,8 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
     """
     if given["engine"] not in ENGINES:
         raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], ENGINES, "engines"))
+    if given["png"] is not None:
+        sweep_plots.drawable()
     if given["dry_run"] or given["results"]:
         return
     if given["engine"] == "ray":
@@ -249,7 +252,7 @@ def _tell(swept: Swept, given: Mapping[str, Any]) -> int:
         return 128 + swept.stopped_by
     if swept.submitted is not None:
         return 0
-    return 0 if swept.recipe and (swept.decided or given["results"]) else 1
+    return 0 if swept.recipe and (swept.decided or swept.out_of_time or given["results"]) else 1
 
 
 # --- one trial

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import log
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -95,16 +96,25 @@ def _spread(bar: Bar) -> str:
     return f"{figure(median(bar.scores))} ({figure(min(bar.scores))} to {figure(max(bar.scores))})"
 
 
+def drawable() -> None:
+    """Check that pictures can be drawn, without loading what draws them.
+
+    Raises:
+        CheckError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise CheckError("--png needs matplotlib", "pip install 'spark-rl[plot]'")
+
+
 def png(rows: Sequence[Row], sweep: Sweep, file: Path) -> None:
     """Write the scores over each parameter as one PNG file; hollow marks are trainings that did not come to their end.
 
     Raises:
         CheckError: matplotlib is not installed, nothing has a score, or the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise CheckError("--png needs matplotlib", "pip install 'spark-rl[plot]'") from error
+    drawable()
+    from matplotlib.figure import Figure
+
     if not any(row.scores for row in rows):
         raise CheckError("no trial has a score yet", "scores appear when the first episodes are over")
     names = short([parameter.name for parameter in sweep.parameters])

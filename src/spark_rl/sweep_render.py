@@ -39,25 +39,27 @@ def planned(sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, the
 
 def swept(value: Swept, *, png: Path | None, as_json: bool) -> None:
     """Print what a sweep came to, or how far it is."""
-    sweep = value.field.sweep
-    if png is not None:
-        sweep_plots.png(value.rows, sweep, png)
     if as_json:
-        ended = {
-            "state": "submitted" if value.submitted else "complete" if value.decided else "unfinished",
-            "folder": str(value.field.folder),
-            "total": value.total,
-            "recipe": value.recipe,
-            "submitted": value.submitted,
-            "why": value.why,
-        }
-        render.document(telling.document(sweep, value.results, **ended))
-        return
-    if value.submitted is not None:
-        render.out(f"submitted: {value.submitted}, {len(value.results)} trials in {value.field.folder}")
+        _document(value)
+    elif value.submitted is not None:
+        render.out(f"submitted: {value.submitted}, {len(value.results)} trials in {_near(value.field)}")
         render.talk("hint: spark-rl sweep FILE --results shows what it came to; --resume hands in again what is left")
-        return
-    _tell(value)
+    else:
+        _tell(value)
+    if png is not None:
+        sweep_plots.png(value.rows, value.field.sweep, png)
+
+
+def _document(value: Swept) -> None:
+    ended = {
+        "state": "submitted" if value.submitted else "complete" if value.decided else "unfinished",
+        "folder": str(value.field.folder),
+        "total": value.total,
+        "recipe": value.recipe,
+        "submitted": value.submitted,
+        "out_of_time": value.out_of_time,
+    }
+    render.document(telling.document(value.field.sweep, value.results, **ended))
 
 
 def _tell(value: Swept) -> None:
@@ -65,22 +67,28 @@ def _tell(value: Swept) -> None:
     for drawn in sweep_plots.terminal(value.rows, sweep, screen):
         render.out(f"{drawn}\n")
     render.out(sweep_tables.ranking(value, screen))
-    render.out(f"\ntrials: {sweep_tables.counts(value.results, value.total)}; in {value.field.folder}")
+    render.out(f"\ntrials: {sweep_tables.counts(value.results, value.total)}; in {_near(value.field)}")
     for result in value.results:
         if result.state == "failed":
             render.talk(f"warning: {sweep_tables.line(result, sweep.metric)}")
     if value.recipe is not None:
         render.out(f"best: spark-rl train --recipe {value.recipe}")
     if not value.decided:
-        why = f"{value.why}: " if value.why else ""
+        why = "the time is over: " if value.out_of_time else ""
         render.talk(f"note: {why}{sweep_tables.counts(value.results, value.total)}; go on with --resume")
+
+
+def _near(field: Field) -> str:
+    """Return the folder of a sweep as it is seen from the working directory."""
+    here = field.folder.is_relative_to(field.cwd)
+    return str(field.folder.relative_to(field.cwd) if here else field.folder)
 
 
 def viewer(field: Field, at_once: int, *, every: float) -> View:
     """Return the view of a sweep: a live table on a terminal, plain lines elsewhere."""
     sweep = field.sweep
     seeds = f" over seeds {', '.join(map(str, sweep.seeds))}" if len(sweep.seeds) > 1 else ""
-    render.talk(f"sweep: {sweep.name}, {field.total} trials{seeds}, {at_once} at once; all of it is in {field.folder}")
+    render.talk(f"sweep: {sweep.name}, {field.total} trials{seeds}, {at_once} at once, in {_near(field)}")
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
         return Live(field)
     return Plain(field, every)
@@ -103,7 +111,7 @@ class Plain:
         self._states = {result.trial.number: result.state for result in results}
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + self._every
-            self.say(f"trials: {sweep_tables.counts(results, self._field.total)}")
+            self.say(sweep_tables.progress(results, self._field.sweep, self._field.total))
 
     def say(self, line: str) -> None:
         """Print it."""
@@ -126,12 +134,15 @@ class Live:
         self._screen: Any = Screen(
             console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
+        self._open = True
         self._screen.start()
 
     def update(self, results: Sequence[Result]) -> None:
         """Draw it."""
         from rich.text import Text
 
+        if not self._open:
+            return
         sweep, width = self._field.sweep, self._console.width
         height = shutil.get_terminal_size().lines - 4
         head = f"● {sweep.name}  {sweep_tables.counts(results, self._field.total)}"
@@ -149,5 +160,6 @@ class Live:
 
     def close(self) -> None:
         """Take the table off the screen."""
+        self._open = False
         with suppress(OSError):
             self._screen.stop()

@@ -121,6 +121,16 @@ def counts(results: Sequence[Result], total: int) -> str:
     return ", ".join(f"{count} {state}" for state, count in told.items() if count)
 
 
+def progress(results: Sequence[Result], sweep: Sweep, total: int) -> str:
+    """Return how far a sweep is, in one line: how many trials are how, and the best score so far."""
+    scores = [one.score for one in results if one.score is not None]
+    best = (max if sweep.goal == "max" else min)(scores, default=None)
+    told = "" if best is None else f"; best {sweep.metric} so far {figure(best)}"
+    far = [str(one.iteration) for one in results if one.state == "running" and one.iteration is not None]
+    at = f" at iteration {', '.join(far)}" if far else ""
+    return f"trials: {counts(results, total)}{at}{told}"
+
+
 def line(result: Result, metric: str) -> str:
     """Return how a trial is, in one line."""
     at = "" if result.iteration is None else f" at iteration {result.iteration}"

@@ -175,8 +175,8 @@ def test_nothing_survives_a_sweep_that_is_killed(desk: Desk) -> None:
     wait_for(lambda: desk.left() == [], "the end of all that it started")
     code, again, err = desk.sweep("", "--resume")
     assert (code, again["state"]) == (0, "complete"), err
-    assert attempts(again["trials"][0])[0][1] in ("lost", "interrupted", "running")
-    assert len(attempts(again["trials"][0])) == 2
+    _, (first, state) = attempts(again["trials"][0])
+    assert (first >= 8, state) == (True, "succeeded")
 
 
 def test_optuna_learns_over_seeds_and_goes_on(desk: Desk) -> None:
@@ -303,4 +303,4 @@ def test_what_no_node_has_is_refused(desk: Desk, cluster: Cluster) -> None:
     (desk.cwd / "lr.toml").write_text(f"{text}cpus = 2\n")
     code, found, _ = desk.sweep("", "--address", cluster.address)
     assert code == 1
-    assert found["error"]["message"] == "no node has what a trial takes: 2 CPU, 209715200 memory"
+    assert found["error"]["message"] == "no node has what a trial takes: 2 CPUs, 0 GPUs, 200 MiB of memory"

@@ -50,6 +50,9 @@ LIVES = 5
 STOP_S = 100.0
 """Time for a command to stop by itself: longer than the whole stop ladder of a run."""
 
+LONGEST_TEMP = 20
+"""Bytes of a folder below which Ray's sockets still have a path that is short enough."""
+
 _POLL_S = 1.0
 
 
@@ -264,7 +267,7 @@ def conduct(order: Order, teller: Teller) -> None:
     from spark_rl.engines import trials
 
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
-    with tempfile.TemporaryDirectory(prefix="spark-rl-ray-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="spark-rl-ray-", dir=_temp(), ignore_cleanup_errors=True) as folder:
         ray = _connected(order, folder)
         try:
             _refuse_small(order, ray)
@@ -276,6 +279,12 @@ def conduct(order: Order, teller: Teller) -> None:
                 ray.shutdown()
 
 
+def _temp() -> str:
+    """Return the folder for Ray's files: the paths of its sockets may not be longer than 107 bytes."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual.encode()) <= LONGEST_TEMP else "/tmp"  # noqa: S108 - a folder of our own below it
+
+
 def _connected(order: Order, folder: str) -> Any:
     import ray
 
@@ -285,6 +294,7 @@ def _connected(order: Order, folder: str) -> Any:
             ray.init(address=order.address, **quiet)
         else:
             ray.init(
+                address="local",
                 num_cpus=order.cpus,
                 num_gpus=order.gpus,
                 _memory=order.memory_mib * 2**20,
@@ -306,7 +316,8 @@ def _refuse_small(order: Order, ray: Any) -> None:
     wanted = resources(order)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
-        asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
+        each = order.common
+        asked = f"{each.cpus} CPUs, {order.gpu_share:g} GPUs, {each.memory_mib or 0} MiB of memory"
         raise CheckError(f"no node has what a trial takes: {asked}", "lower it in the table [trial]")
 
 

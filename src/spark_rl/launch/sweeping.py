@@ -77,7 +77,7 @@ class Swept:
 
     ``results`` has every trial that is known, of ``total``. ``recipe`` is the file of the best combination, None where
     none is complete. ``stopped_by`` is the signal that ended it, ``submitted`` what an engine calls it that goes on
-    without this process, ``why`` what ended it before all was done.
+    without this process; ``out_of_time`` says that its budget did.
     """
 
     field: Field
@@ -85,7 +85,7 @@ class Swept:
     recipe: str | None = None
     stopped_by: int | None = None
     submitted: str | None = None
-    why: str | None = None
+    out_of_time: bool = False
 
     @property
     def total(self) -> int:
@@ -206,8 +206,8 @@ def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, addr
     swept = finished(field)
     if order.elements and ended.status and not stopped_by and not swept.decided:
         raise CheckError(f"Ray ended with status {ended.status}", f"see {order.talk}; go on with --resume")
-    why = None if swept.decided or stopped_by else "the time is over" if field.sweep.time_s else "not every trial ended"
-    return replace(swept, stopped_by=stopped_by, why=why)
+    over = field.sweep.time_s is not None and not swept.decided and stopped_by is None
+    return replace(swept, stopped_by=stopped_by, out_of_time=over)
 
 
 def finished(field: Field) -> Swept:
