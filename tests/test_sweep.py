@@ -266,7 +266,7 @@ def test_seeds_are_one_row_and_the_median_decides() -> None:
     assert [row.combination for row in ranking.ranked(done(THREE, [1.0, 9.0, 6.0, 6.2, 2.0, 3.0]), "min")] == [3, 1, 2]
 
 
-def test_what_was_not_trained_to_its_end_is_never_the_best() -> None:
+def test_what_was_not_trained_to_its_end_counts_only_where_nothing_was() -> None:
     results = done(
         THREE,
         [1.0, 1.0, 50.0, 60.0, None, 99.0],
@@ -277,8 +277,9 @@ def test_what_was_not_trained_to_its_end_is_never_the_best() -> None:
     rows = ranking.ranked(results, "max")
     assert [row.combination for row in rows] == [1, 2, 3]
     assert [row.state for row in rows] == ["complete", "1 stopped, 1 complete", "1 failed, 1 waiting"]
+    assert rows[1].scores == (60.0,)
     assert ranking.best(rows) is rows[0]
-    assert ranking.best(rows[1:]) is None
+    assert ranking.best(rows[2:]) is None
 
 
 def test_of_those_that_were_stopped_the_furthest_comes_first() -> None:

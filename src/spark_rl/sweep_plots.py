@@ -145,6 +145,6 @@ def _draw(axes: Any, rows: Sequence[Row], parameter: Parameter) -> None:
     for row in rows:
         value = dict(row.values)[parameter.name]
         x = parameter.values.index(value) if parameter.values else value
-        face = _FULL if row.complete else "none"
+        face = _FULL if row.whole else "none"
         scores = row.scores
-        axes.scatter([x] * len(scores), scores, s=36, facecolors=face, edgecolors=_FULL if row.complete else _HOLLOW)
+        axes.scatter([x] * len(scores), scores, s=36, facecolors=face, edgecolors=_FULL if row.whole else _HOLLOW)

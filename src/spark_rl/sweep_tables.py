@@ -49,7 +49,7 @@ def ranking(value: Swept, on: Screen) -> str:
     cells = [[str(rank), *_values(row.values), spread(row), _state(row)] for rank, row in enumerate(rows, 1)]
     lines = _table([head, *cells], on.width)
     best = [
-        on.bold(line) if row.complete and at == 0 else line
+        on.bold(line) if row.whole and at == 0 else line
         for at, (line, row) in enumerate(zip(lines[1:], rows, strict=True))
     ]
     return "\n".join((on.bold(_title(value)), on.bold(lines[0]), *best))

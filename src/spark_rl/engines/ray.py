@@ -146,13 +146,24 @@ def cancel(ident: str) -> None:
 class Element:
     """One trial: its command, the file that takes its output, and the one that it reports to.
 
-    A report is a line of JSON with ``iteration`` and ``score``.
+    A report is a line of JSON with ``iteration`` and ``score``. ``values`` are those of an earlier suggestion.
+    ASHA compares trials of one ``lane`` only.
     """
 
     number: int
     command: tuple[str, ...]
     log: str
     reports: str
+    values: tuple[tuple[str, float], ...] = ()
+    lane: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The reports (iteration, score) of a trial that is over."""
+
+    lane: int
+    reports: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +205,9 @@ class Order:
     """What Ray Tune is to do.
 
     ``common`` says what each command takes and where it runs; its own commands do not count, and ``gpu_share`` stands
-    for its GPUs. ``earlier`` are the
-    reports (iteration, score) of trials that are over, so that ASHA knows them. ``cpus``, ``gpus`` and ``memory_mib``
-    are what an embedded Ray has; with an ``address`` the cluster's count. ``talk`` is the file for Ray's own words.
+    for its GPUs. ``earlier`` are the trials that are over, so that ASHA knows them. ``cpus``, ``gpus`` and
+    ``memory_mib`` are what an embedded Ray has; with an ``address`` the cluster's count. ``talk`` is the file for Ray's
+    own words.
     """
 
     common: Submission
@@ -208,7 +219,7 @@ class Order:
     time_s: float | None = None
     asha: Asha | None = None
     optuna: Optuna | None = None
-    earlier: tuple[tuple[tuple[int, float], ...], ...] = ()
+    earlier: tuple[Earlier, ...] = ()
     address: str | None = None
     cpus: int = 1
     gpus: int = 0

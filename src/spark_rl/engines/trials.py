@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from ray.tune.search import Searcher
 from spark_rl.engines.ray import LIVES, Follower, resources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from spark_rl.engines.ray import Asha, Dimension, Optuna, Order, Teller
+    from spark_rl.engines.ray import Asha, Dimension, Earlier, Element, Optuna, Order, Teller
 
 NUMBER, VALUES = "number", "values"
 
@@ -40,41 +41,64 @@ class Trial(raytune.Trainable):
         self.follower.stop()
 
 
-class Halving(AsyncHyperBandScheduler):
-    """ASHA that knows trials of an earlier start, and tells which it stops."""
+class Halving(FIFOScheduler):
+    """ASHA within each lane, which knows trials of an earlier start and tells which ones it stops.
 
-    def __init__(self, how: Asha, goal: str, teller: Teller) -> None:
-        super().__init__(
-            time_attr="iteration",
-            metric="score",
-            mode=goal,
-            max_t=how.longest,
-            grace_period=min(how.grace, how.longest),
-            reduction_factor=how.reduction,
-            stop_last_trials=False,
-        )
-        self._teller = teller
+    A lane is a seed: of trials that differ in their seed alone the luckier one would win.
+    """
 
-    def remember(self, earlier: tuple[tuple[tuple[int, float], ...], ...]) -> None:
-        """Take the reports of trials that are over."""
-        for at, reports in enumerate(earlier):
-            gone = SimpleNamespace(trial_id=f"earlier-{at}")
-            self.on_trial_add(None, gone)
-            for iteration, score in reports:
-                super().on_trial_result(None, gone, {"iteration": iteration, "score": score})
+    def __init__(self, order: Order, how: Asha, teller: Teller) -> None:
+        super().__init__()
+        self._lanes = {
+            lane: AsyncHyperBandScheduler(
+                time_attr="iteration",
+                metric="score",
+                mode=order.goal,
+                max_t=how.longest,
+                grace_period=min(how.grace, how.longest),
+                reduction_factor=how.reduction,
+                stop_last_trials=False,
+            )
+            for lane in {one.lane for one in (*order.elements, *order.earlier)}
+        }
+        self._by_number = {one.number: self._lanes[one.lane] for one in order.elements}
+        self._longest, self._teller = how.longest, teller
+        for at, earlier in enumerate(order.earlier):
+            self._remember(SimpleNamespace(trial_id=f"earlier-{at}"), earlier)
+
+    def _remember(self, gone: Any, earlier: Earlier) -> None:
+        lane = self._lanes[earlier.lane]
+        lane.on_trial_add(None, gone)
+        for iteration, score in earlier.reports:
+            lane.on_trial_result(None, gone, {"iteration": iteration, "score": score})
+
+    def _lane(self, trial: Any) -> Any:
+        return self._by_number[trial.config[NUMBER]]
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take a trial."""
+        self._lane(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Return whether a trial goes on."""
-        decision: str = super().on_trial_result(tune_controller, trial, result)
-        if decision == self.STOP and not result.get("done"):
-            self._teller.tell("stopped", trial=trial.config[NUMBER], iteration=result["iteration"])
+        """Return whether a trial goes on; one that is at its end does, to close by itself."""
+        decision: str = self._lane(trial).on_trial_result(tune_controller, trial, result)
+        if decision != self.STOP or result.get("done") or result["iteration"] >= self._longest:
+            return self.CONTINUE  # type: ignore[no-any-return]
+        self._teller.tell("stopped", trial=trial.config[NUMBER], iteration=result["iteration"])
         return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Take the last result of a trial."""
+        self._lane(trial).on_trial_complete(tune_controller, trial, result)
 
 
 class Numbered(Searcher):
-    """Optuna's suggestions, each tried with every seed: one element a seed, and the median of them is its result."""
+    """Optuna's suggestions, each tried with every seed: one element a seed, and the median of them is its result.
 
-    def __init__(self, how: Optuna, numbers: list[int], goal: str) -> None:
+    Elements of an earlier suggestion keep its values, and Optuna is told of their result as of any point.
+    """
+
+    def __init__(self, how: Optuna, elements: Sequence[Element], goal: str) -> None:
         from ray.tune.search.optuna import OptunaSearch
 
         super().__init__(metric="score", mode=goal)
@@ -82,9 +106,11 @@ class Numbered(Searcher):
         self._inner = OptunaSearch(space=space, metric="score", mode=goal, seed=how.seed)
         for values, score in how.known:
             self._inner.add_evaluated_point(dict(values), score)
-        self._left = numbers
+        self._left = list(elements)
         self._repeats = how.repeats
-        self._suggested: dict[str, Any] = {}
+        self._sizes = Counter(self._group(one) for one in elements)
+        self._fixed = {self._group(one): dict(one.values) for one in elements if one.values}
+        self._suggested: dict[int, Any] = dict(self._fixed)
         self._groups: dict[str, int] = {}
         self._scores: dict[int, list[float | None]] = {}
 
@@ -92,24 +118,29 @@ class Numbered(Searcher):
         """Return the next element with its values, or that there are no more."""
         if not self._left:
             return Searcher.FINISHED
-        number = self._left.pop(0)
-        group = (number - 1) // self._repeats
-        if group not in self._scores:
-            self._scores[group] = []
-            self._suggested[str(group)] = self._inner.suggest(str(group))
-        self._groups[trial_id] = group
-        return {NUMBER: number, VALUES: self._suggested[str(group)]}
+        element = self._left.pop(0)
+        group = self._groups[trial_id] = self._group(element)
+        if group not in self._suggested:
+            self._suggested[group] = self._inner.suggest(str(group))
+        return {NUMBER: element.number, VALUES: self._suggested[group]}
+
+    def _group(self, element: Element) -> int:
+        return (element.number - 1) // self._repeats
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:  # noqa: FBT001, FBT002
         """Take a result; Optuna hears of the combination when every seed has one."""
         group = self._groups[trial_id]
-        scores = self._scores[group]
+        scores = self._scores.setdefault(group, [])
         scores.append(None if error or not result else result.get("score"))
-        if len(scores) == self._repeats:
-            known = [score for score in scores if score is not None]
-            whole = len(known) == len(scores)
-            result = {"score": statistics.median(known)} if whole else None
-            self._inner.on_trial_complete(str(group), result, error=not whole)
+        if len(scores) < self._sizes[group]:
+            return
+        known = [score for score in scores if score is not None]
+        middle = statistics.median(known) if len(known) == len(scores) else None
+        if group not in self._fixed:
+            told = None if middle is None else {"score": middle}
+            self._inner.on_trial_complete(str(group), told, error=middle is None)
+        elif middle is not None:
+            self._inner.add_evaluated_point(self._fixed[group], middle)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing: records tell what an earlier start did."""
@@ -164,11 +195,10 @@ def tune(order: Order, teller: Teller, folder: str) -> None:
     each = raytune.PlacementGroupFactory([resources(order)])
     scheduler: Any = FIFOScheduler()
     if order.asha:
-        scheduler = Halving(order.asha, order.goal, teller)
-        scheduler.remember(order.earlier)
+        scheduler = Halving(order, order.asha, teller)
     config = raytune.TuneConfig(
         scheduler=scheduler,
-        search_alg=Numbered(order.optuna, numbers, order.goal) if order.optuna else None,
+        search_alg=Numbered(order.optuna, order.elements, order.goal) if order.optuna else None,
         num_samples=len(numbers) if searched else 1,
         max_concurrent_trials=order.parallel,
         time_budget_s=order.time_s,

@@ -231,8 +231,9 @@ def finished(field: Field) -> Swept:
 def _order(field: Field, each: Needs, there: Room, longest: int | None, address: str | None) -> engine.Order:
     sweep, folder = field.sweep, field.folder
     undone = [result.trial.number for result in left(field)]
-    known = {trial.number for trial in field.trials}
-    if sweep.search == "optuna":
+    known = {trial.number: trial for trial in field.trials}
+    searched = sweep.search == "optuna"
+    if searched:
         undone = [number for number in range(1, field.total + 1) if number in undone or number not in known]
     over = [result for result in results(field) if result.state in ("complete", "stopped")]
     return engine.Order(
@@ -244,6 +245,8 @@ def _order(field: Field, each: Needs, there: Room, longest: int | None, address:
                 command=_command(folder, number, "--leash"),
                 log=str(sweeps.home(folder, number) / "output.log"),
                 reports=str(sweeps.reports_file(folder, number)),
+                lane=_lane(sweep, number),
+                values=expansion.coded(sweep, known[number].values) if searched and number in known else (),
             )
             for number in undone
         ),
@@ -252,8 +255,8 @@ def _order(field: Field, each: Needs, there: Room, longest: int | None, address:
         parallel=sweep.parallel,
         time_s=sweep.time_s,
         asha=_asha(sweep, longest),
-        optuna=_optuna(field) if sweep.search == "optuna" else None,
-        earlier=tuple(_pairs(folder, result.trial.number) for result in over),
+        optuna=_optuna(field) if searched else None,
+        earlier=tuple(_earlier(field, result.trial) for result in over),
         address=address,
         cpus=there.cpus,
         gpus=there.gpus,
@@ -261,8 +264,15 @@ def _order(field: Field, each: Needs, there: Room, longest: int | None, address:
     )
 
 
-def _pairs(folder: Path, number: int) -> tuple[tuple[int, float], ...]:
-    return tuple((one.iteration, one.score) for one in sweeps.reports(folder, number))
+def _lane(sweep: Sweep, number: int) -> int:
+    return (number - 1) % len(sweep.seeds)
+
+
+def _earlier(field: Field, trial: Trial) -> engine.Earlier:
+    told = sweeps.reports(field.folder, trial.number)
+    return engine.Earlier(
+        lane=_lane(field.sweep, trial.number), reports=tuple((one.iteration, one.score) for one in told)
+    )
 
 
 def _asha(sweep: Sweep, longest: int | None) -> engine.Asha | None:

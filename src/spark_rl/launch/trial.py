@@ -31,6 +31,9 @@ TAKEN_S = 150.0
 SILENT_S = 30.0
 """Age of a record on another host from which its trial counts as gone with its node: Ray says that it is."""
 
+STALL = "30m"
+"""Time without a new iteration after which a trial has failed: nobody watches it."""
+
 _POLL_S = 0.5
 
 
@@ -64,6 +67,7 @@ def run(task: Task, *, plan: Planner, score: Score, tell: Callable[[str], None])
         what = launch.Start(plan=plan(task.request), request=task.request, facts=task.facts)
     else:
         what = launch.resumed(before, task.request, task.facts)
+    what = launch.limited(what, stall=STALL, max_restarts=0, detach=False)
     reporter = _Reporter(task, score)
     outcome = launch.start(what, show=reporter.begin, tell=tell)
     assert isinstance(outcome, Outcome)  # noqa: S101 - nothing was detached

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One combination of values over its seeds.
-
-    ``scores`` are those of the seeds that have one, ``iteration`` is how far the least trained of them came.
-    """
+    """One combination of values over its seeds; ``iteration`` is how far the least trained of them came."""
 
     combination: int
     values: Values
     results: tuple[Result, ...]
 
     @property
+    def whole(self) -> tuple[Result, ...]:
+        """The trials that came to their end, and have a score."""
+        return tuple(result for result in self.results if result.state == "complete" and result.score is not None)
+
+    @property
     def scores(self) -> tuple[float, ...]:
-        """The scores that are known, in the order of the seeds."""
-        return tuple(result.score for result in self.results if result.score is not None)
+        """The scores in the order of the seeds: of the trials that came to their end, or of all where none did."""
+        return tuple(result.score for result in self.whole or self.results if result.score is not None)
 
     @property
     def median(self) -> float | None:
@@ -40,7 +42,7 @@ class Row:
     @property
     def complete(self) -> bool:
         """Whether every seed was trained to its end, and has a score."""
-        return all(result.state == "complete" and result.score is not None for result in self.results)
+        return len(self.whole) == len(self.results)
 
     @property
     def iteration(self) -> int:
@@ -58,24 +60,24 @@ class Row:
 
 
 def ranked(results: Iterable[Result], goal: Goal) -> tuple[Row, ...]:
-    """Return the combinations, the best first; those that are not complete come last, by how far they came."""
+    """Return the combinations, the best first; those with fewer seeds at their end come later, then by how far."""
     groups: dict[int, list[Result]] = {}
     for result in results:
         groups.setdefault(result.trial.combination, []).append(result)
     rows = [Row(combination=at, values=group[0].trial.values, results=tuple(group)) for at, group in groups.items()]
     sign = -1 if goal == "max" else 1
 
-    def order(row: Row) -> tuple[bool, int, bool, float, int]:
+    def order(row: Row) -> tuple[int, int, bool, float, int]:
         middle = row.median
-        far = 0 if row.complete else -row.iteration
-        return not row.complete, far, middle is None, sign * (middle or 0.0), row.combination
+        far = 0 if row.whole else -row.iteration
+        return -len(row.whole), far, middle is None, sign * (middle or 0.0), row.combination
 
     return tuple(sorted(rows, key=order))
 
 
 def best(rows: Sequence[Row]) -> Row | None:
-    """Return the best combination that was trained to its end with every seed, None where there is none."""
-    return next((row for row in rows if row.complete), None)
+    """Return the best combination, None where no trial came to its end."""
+    return rows[0] if rows and rows[0].whole else None
 
 
 def spread(row: Row) -> str:
@@ -89,10 +91,10 @@ def spread(row: Row) -> str:
 
 def recipe_text(recipe: Mapping[str, Any], sweep: Sweep, row: Row) -> str:
     """Return a recipe as a TOML file, with where it comes from as comments."""
-    seeds = ", ".join(str(result.trial.seed) for result in row.results)
+    seeds = ", ".join(str(result.trial.seed) for result in row.whole)
     head = (
         f"# The best of the sweep {sweep.name}: {described(row.values)}",
-        f"# {sweep.metric} {spread(row)}, seed{'s' * (len(row.results) > 1)} {seeds}",
+        f"# {sweep.metric} {spread(row)}, seed{'s' * (len(row.whole) > 1)} {seeds}",
     )
     return "\n".join((*head, *(f"{name} = {_toml(value)}" for name, value in recipe.items()), ""))
 
