@@ -26,7 +26,7 @@ from spark_rl import (
 )
 from spark_rl.engines import ray
 from spark_rl.errors import RequestError
-from spark_rl.launch import sweeping
+from spark_rl.launch import fields, sweeping
 from spark_rl.launch import trial as trials
 from spark_rl.sweep import expansion, packing, reading
 from spark_rl.text import did_you_mean
@@ -74,7 +74,7 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
     folder = _folder(desk) if given["resume"] or given["results"] else None
     known = sweeps.load_trials(folder) if folder else ()
     if folder and given["results"]:
-        field = sweeping.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known)
+        field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known)
         return _tell(sweeping.finished(field), given)
     facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
     planned = _planned(desk, facts, known)
@@ -89,7 +89,7 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
     return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
 
 
-def _carried_out(field: sweeping.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
+def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
     if given["engine"] != "ray":
         return sweeping.submit(field, planned.needs, engines.load(given["engine"]))
     view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
@@ -236,14 +236,14 @@ def _needs(wanted: Sweep, facts: Facts, asked: Sequence[Request]) -> packing.Nee
     return packing.needs(wanted, there, num_envs=largest, kitless=facts.installation.kitless, known=known)
 
 
-def _field(desk: Desk, facts: Facts, planned: Planned, folder: Path | None) -> sweeping.Field:
+def _field(desk: Desk, facts: Facts, planned: Planned, folder: Path | None) -> fields.Field:
     """Return the field of a sweep; that of a new one is written down."""
     if folder is None:
         now = datetime.now().astimezone()
         folder = sweeps.create(desk.cwd, desk.sweep.name, f"{now:%Y-%m-%d_%H-%M-%S}")
         sweeps.save(folder, desk.start(facts.installation.path))
         sweeps.save_trials(folder, planned.trials)
-    return sweeping.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
+    return fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
 
 
 def _tell(swept: Swept, given: Mapping[str, Any]) -> int:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from spark_rl.launch.sweeping import Field, Swept, View
+    from spark_rl.launch.fields import Field
+    from spark_rl.launch.sweeping import Swept, View
     from spark_rl.model import Plan
     from spark_rl.sweep import Result, Sweep, Trial
     from spark_rl.sweep.packing import Needs, Room

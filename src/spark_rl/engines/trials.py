@@ -17,7 +17,8 @@ from spark_rl.engines.ray import LIVES, Follower, resources
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spark_rl.engines.ray import Asha, Dimension, Earlier, Element, Optuna, Order, Teller
+    from spark_rl.engines.orders import Asha, Dimension, Earlier, Element, Optuna, Order
+    from spark_rl.engines.ray import Teller
 
 NUMBER, VALUES = "number", "values"
 
@@ -59,7 +60,7 @@ class Halving(FIFOScheduler):
                 reduction_factor=how.reduction,
                 stop_last_trials=False,
             )
-            for lane in {one.lane for one in (*order.elements, *order.earlier)}
+            for lane in {*(one.lane for one in order.elements), *(one.lane for one in order.earlier)}
         }
         self._by_number = {one.number: self._lanes[one.lane] for one in order.elements}
         self._longest, self._teller = how.longest, teller

@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_rl import registry, supervisor, sweeps
-from spark_rl.engines import Submission
+from spark_rl import supervisor, sweeps
+from spark_rl.engines import orders
 from spark_rl.engines import ray as engine
-from spark_rl.errors import CheckError, RequestError
+from spark_rl.errors import CheckError
+from spark_rl.launch import fields
 from spark_rl.sweep import Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from spark_rl.engines import Engine
+    from spark_rl.launch.fields import Field
     from spark_rl.supervisor import Ending
-    from spark_rl.sweep import State, Sweep
     from spark_rl.sweep.packing import Needs, Room
 
 GRACE_S = 130.0
 """Time for the trials and Ray to stop: longer than a trial's own ladder."""
 
-CARRIED = (
-    "ISAACSIM_ASSET_ROOT",
-    "NEWTON_ASSET_DIR",
-    "OMNI_KIT_ACCEPT_EULA",
-    "PYTHONPATH",
-    "XDG_CACHE_HOME",
-    "HF_TOKEN",
-)
-"""Variables that a trial on another node needs as they are here, besides those of spark-rl."""
-
-BEST, ORDER, TALK = "best.toml", "order.json", "ray.log"
+BEST, ORDER = "best.toml", "order.json"
 
 
 class View(Protocol):
@@ -52,23 +40,6 @@ class View(Protocol):
 
     def close(self) -> None:
         """Stop showing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """A sweep with its folder, the working directory of its commands, and the trials that are known."""
-
-    sweep: Sweep
-    folder: Path
-    cwd: Path
-    trials: tuple[Trial, ...]
-
-    @property
-    def total(self) -> int:
-        """How many trials there are to be, those that a search has yet to suggest included."""
-        if self.sweep.search != "optuna":
-            return len(self.trials)
-        return self.sweep.draws * len(self.sweep.seeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,76 +74,17 @@ class Swept:
         return len(self.results) == self.total and all(result.decided for result in self.results)
 
 
-def results(field: Field) -> tuple[Result, ...]:
-    """Return what the records tell of every trial that is known."""
-    return tuple(_result(field.folder, trial) for trial in field.trials)
-
-
-def _result(folder: Path, trial: Trial) -> Result:
-    number = trial.number
-    told = sweeps.reports(folder, number)
-    known = Result(
-        trial=trial,
-        run=sweeps.run_of(folder, number),
-        iteration=told[-1].iteration if told else None,
-        score=told[-1].score if told else None,
-    )
-    if known.run is None:
-        return known
-    with suppress(RequestError):  # its record was removed: it begins again
-        run = registry.load(known.run)
-        total, state = run.progress.max_iterations, _state(run.state, over=run.over)
-        if state != "complete" and sweeps.is_stopped(folder, number):
-            state = "stopped"
-        return replace(known, state=state, max_iterations=total, message=run.message, node=run.owner.host)
-    return replace(known, run=None)
-
-
-def _state(word: str, *, over: bool) -> State:
-    if word in ("succeeded", "failed"):
-        return "complete" if word == "succeeded" else "failed"
-    return "unfinished" if over else "running"
-
-
-def left(field: Field) -> tuple[Result, ...]:
-    """Return the trials that are still to be done; those that failed are tried again."""
-    return tuple(result for result in results(field) if result.state not in ("complete", "stopped"))
-
-
-def submission(field: Field, each: Needs, trials: Sequence[Trial]) -> Submission:
-    """Return an array with a command for each trial."""
-    return Submission(
-        name=field.sweep.name,
-        commands=tuple(_command(field.folder, trial.number) for trial in trials),
-        cwd=str(field.cwd),
-        log=str(field.folder / "trials-%a.log"),
-        env=_carried(os.environ),
-        gpus=ceil(each.gpus),
-        cpus=each.cpus,
-        memory_mib=each.memory_mib,
-    )
-
-
-def _command(folder: Path, number: int, *more: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "spark_rl", "trial", str(folder), str(number), *more)
-
-
-def _carried(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    named = {name: value for name, value in environ.items() if name.startswith("SPARK_RL_") or name in CARRIED}
-    return tuple(sorted((named | {"SPARK_RL_STATE": str(registry.folder())}).items()))
-
-
 def submit(field: Field, each: Needs, how: Engine) -> Swept:
     """Hand the trials that are left to an engine that runs them without this process.
 
     Raises:
         CheckError: The engine refuses, or nothing is left to do.
     """
-    trials = [result.trial for result in left(field)]
+    trials = [result.trial for result in fields.left(field)]
     if not trials:
         raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
-    ident = how.submit(submission(field, each, trials))
-    return Swept(field=field, results=results(field), submitted=ident)
+    ident = how.submit(fields.submission(field, each, trials))
+    return Swept(field=field, results=fields.results(field), submitted=ident)
 
 
 def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, address: str | None, view: View) -> Swept:
@@ -189,8 +101,8 @@ def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, addr
     Raises:
         CheckError: Ray cannot be started or reached, or has no room for a trial.
     """
-    order = _order(field, each, there, longest, address)
-    file = sweeps.write(field.folder, ORDER, engine.written(order))
+    order = fields.order(field, each, there, longest, address)
+    file = sweeps.write(field.folder, ORDER, orders.written(order))
     watcher = _Watching(field, view)
     try:
         if order.elements:
@@ -216,92 +128,13 @@ def finished(field: Field) -> Swept:
     Raises:
         CheckError: It cannot be written.
     """
-    swept = Swept(field=field, results=results(field))
+    swept = Swept(field=field, results=fields.results(field))
     best = ranking.best(swept.rows)
     if best is None:
         return swept
     recipe = expansion.recipe(field.sweep, best.values)
     file = sweeps.write(field.folder, BEST, ranking.recipe_text(recipe, field.sweep, best))
     return replace(swept, recipe=str(file))
-
-
-# --- the order
-
-
-def _order(field: Field, each: Needs, there: Room, longest: int | None, address: str | None) -> engine.Order:
-    sweep, folder = field.sweep, field.folder
-    undone = [result.trial.number for result in left(field)]
-    known = {trial.number: trial for trial in field.trials}
-    searched = sweep.search == "optuna"
-    if searched:
-        undone = [number for number in range(1, field.total + 1) if number in undone or number not in known]
-    over = [result for result in results(field) if result.state in ("complete", "stopped")]
-    return engine.Order(
-        common=submission(field, each, ()),
-        gpu_share=each.gpus,
-        elements=tuple(
-            engine.Element(
-                number=number,
-                command=_command(folder, number, "--leash"),
-                log=str(sweeps.home(folder, number) / "output.log"),
-                reports=str(sweeps.reports_file(folder, number)),
-                lane=_lane(sweep, number),
-                values=expansion.coded(sweep, known[number].values) if searched and number in known else (),
-            )
-            for number in undone
-        ),
-        goal=sweep.goal,
-        talk=str(folder / TALK),
-        parallel=sweep.parallel,
-        time_s=sweep.time_s,
-        asha=_asha(sweep, longest),
-        optuna=_optuna(field) if searched else None,
-        earlier=tuple(_earlier(field, result.trial) for result in over),
-        address=address,
-        cpus=there.cpus,
-        gpus=there.gpus,
-        memory_mib=there.memory_mib,
-    )
-
-
-def _lane(sweep: Sweep, number: int) -> int:
-    return (number - 1) % len(sweep.seeds)
-
-
-def _earlier(field: Field, trial: Trial) -> engine.Earlier:
-    told = sweeps.reports(field.folder, trial.number)
-    return engine.Earlier(
-        lane=_lane(field.sweep, trial.number), reports=tuple((one.iteration, one.score) for one in told)
-    )
-
-
-def _asha(sweep: Sweep, longest: int | None) -> engine.Asha | None:
-    if sweep.scheduler != "asha":
-        return None
-    if longest is None:
-        raise RequestError(f"asha must know how long a trial is, and {sweep.name} does not say", "max_iterations = N")
-    grace = sweep.grace or max(1, longest // sweep.reduction**2)
-    return engine.Asha(grace=grace, reduction=sweep.reduction, longest=longest)
-
-
-def _optuna(field: Field) -> engine.Optuna:
-    sweep = field.sweep
-    rows = ranking.ranked(results(field), sweep.goal)
-    known = tuple(
-        (expansion.coded(sweep, row.values), row.median) for row in rows if row.complete and row.median is not None
-    )
-    space = tuple(
-        engine.Dimension(
-            name=one.name,
-            choices=len(one.values) or None,
-            low=one.low,
-            high=one.high,
-            log=one.kind == "loguniform",
-            whole=one.whole,
-        )
-        for one in sweep.parameters
-    )
-    return engine.Optuna(space=space, repeats=len(sweep.seeds), seed=sweep.search_seed + len(known), known=known)
 
 
 # --- what happens
@@ -313,7 +146,7 @@ class _Watching(supervisor.Watcher):
     def __init__(self, field: Field, view: View) -> None:
         self.field, self.view = field, view
         self.refused: tuple[str, str | None] | None = None
-        self._now = {result.trial.number: result for result in results(field)}
+        self._now = {result.trial.number: result for result in fields.results(field)}
         self._text = b""
         view.update(tuple(self._now.values()))
 
@@ -373,4 +206,4 @@ class _Watching(supervisor.Watcher):
             return replace(before, state="waiting", node=None)
         if before.state == "stopped":
             return before
-        return _result(self.field.folder, before.trial)
+        return fields.result(self.field.folder, before.trial)
