@@ -100,6 +100,14 @@ def test_a_sweep_needs_a_task() -> None:
         reading.sweep(tomllib.loads(GRID), {}, "lr.toml")
 
 
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent.parent / "configs" / "sweeps").glob("*.toml")), ids=lambda file: file.stem
+)
+def test_the_sweeps_that_come_with_spark_rl_are_valid(file: Path) -> None:
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert reading.sweep(document, document["recipe"], str(file)).name == file.stem
+
+
 # --- the trials
 
 

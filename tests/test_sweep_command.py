@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes import lab
+from fakes.configured import Lab
 from spark_rl import engines, registry, sweeps
 from spark_rl.__main__ import run
 from spark_rl.engines import Status, Submission, ray
@@ -41,7 +42,7 @@ class Desk:
         self.cwd = folder / "cwd"
         self.cwd.mkdir()
         monkeypatch.chdir(self.cwd)
-        self.lab = lab.package(folder / "env")
+        self.lab = Lab(folder / "env").path
         self.notes = lab.Notes(folder / "notes")
         self.capsys, self.patch = capsys, monkeypatch
         self.file = self.cwd / "lr.toml"
@@ -151,6 +152,25 @@ def test_a_wrong_recipe_is_told(desk: Desk, text: str, message: str, hint: str) 
     assert hint in found["error"]["hint"]
 
 
+def test_a_mistyped_override_is_refused_with_the_right_name(desk: Desk) -> None:
+    desk.file.write_text(RECIPE + SPACE.replace("learning_rate", "learnin_rate"), encoding="utf-8")
+    code, found = desk.document("--engine", "slurm")
+    assert (code, found["error"]["message"]) == (
+        2,
+        "agent.algorithm.learnin_rate=1: there is no agent.algorithm.learnin_rate",
+    )
+    assert found["error"]["hint"].startswith("did you mean agent.algorithm.learning_rate?")
+    assert not (desk.cwd / "logs").exists()
+    assert desk.document("--dry-run", "--no-check")[0] == 0
+
+
+def test_the_ends_of_a_space_for_optuna_are_checked(desk: Desk) -> None:
+    space = SPACE.replace("grid = [1.0, 2.0]", "choice = [1.0, [2.0]]")
+    desk.file.write_text(f'search = "optuna"\n{RECIPE}{space}[budget]\ncombinations = 4\n', encoding="utf-8")
+    code, found = desk.document("--dry-run")
+    assert (code, f"{RATE}=[2]" in found["error"]["message"]) == (2, True)
+
+
 def test_ray_that_is_not_installed_is_told_before_anything_is_made(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "find_spec", lambda _name: None)
     code, found = desk.document()
@@ -187,6 +207,13 @@ def test_what_an_engine_cannot_do_is_told(
     assert code == 2
     assert found["error"]["message"].startswith(message)
     assert not (desk.cwd / "logs").exists()
+
+
+def test_a_gpu_by_its_number_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "installed", lambda: None)
+    desk.file.write_text(RECIPE.replace('"cpu"', '"cuda:1"') + SPACE, encoding="utf-8")
+    code, found = desk.document("--no-preflight")
+    assert (code, found["error"]["message"]) == (2, "Ray gives each trial a GPU, and the device is cuda:1")
 
 
 # --- an array of another engine

@@ -77,13 +77,15 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
         field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known)
         return _tell(sweeping.finished(field), given)
     facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
-    planned = _planned(desk, facts, known)
+    planned = _planned(desk, facts, known, given)
     there = packing.room(facts.host, planned.device)
     if given["dry_run"]:
         sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=given["as_json"])
         return 0
     for _, decided in planned.pairs:
         launch.settling.refuse(decided.findings)
+    if given["engine"] == "ray":
+        _refuse_device(planned.device)
     if given["engine"] == "ray" and given["address"] is None:
         packing.refuse(planned.needs, there)
     return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
@@ -132,6 +134,16 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
         raise RequestError("--address names a Ray cluster, and --engine slurm uses none", "leave one of the two out")
 
 
+def _refuse_device(device: str | None) -> None:
+    """Stop at a GPU by its number: Ray gives each trial its own, which is the only one that the trial sees.
+
+    Raises:
+        RequestError: The device is such a GPU.
+    """
+    if device and device.startswith("cuda:") and device != "cuda:0":
+        raise RequestError(f"Ray gives each trial a GPU, and the device is {device}", "leave the device out")
+
+
 def _folder(desk: Desk) -> Path:
     """Return the folder of the newest sweep of a file.
 
@@ -162,7 +174,7 @@ class Planned:
     longest: int | None
 
 
-def _planned(desk: Desk, facts: Facts, known: Sequence[Trial]) -> Planned:
+def _planned(desk: Desk, facts: Facts, known: Sequence[Trial], given: Mapping[str, Any]) -> Planned:
     """Plan every trial: overrides are checked before anything starts.
 
     Raises:
@@ -179,7 +191,8 @@ def _planned(desk: Desk, facts: Facts, known: Sequence[Trial]) -> Planned:
         every = tuple(known) or expansion.trials(wanted, draw)
         shown = every
     asked = [request_of(wanted, trial, facts, desk.cwd) for trial in shown]
-    plans = _decided(asked, facts)
+    asked = [replace(request, preflight=given["preflight"]) for request in asked]
+    plans = _decided(asked, facts, prepare.Checking(wanted=given["check"], tell=render.talk))
     prepare.remember(facts)
     return Planned(
         trials=every,
@@ -190,9 +203,9 @@ def _planned(desk: Desk, facts: Facts, known: Sequence[Trial]) -> Planned:
     )
 
 
-def _decided(asked: Sequence[Request], facts: Facts) -> list[Plan]:
+def _decided(asked: Sequence[Request], facts: Facts, checking: prepare.Checking) -> list[Plan]:
     """Return the plans of requests; where the first overrides cannot be checked, Isaac Lab is not asked again."""
-    checking, plans = prepare.Checking(tell=render.talk), []
+    plans = []
     for one in asked:
         decided = prepare.decide(one, facts, checking)
         if any(finding.code == "overrides-unchecked" for finding in decided.findings):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from spark_rl.options import DryRun, Every, IsaacLab, Json
+from spark_rl.options import Check, DryRun, Every, IsaacLab, Json, Preflight
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -22,6 +22,8 @@ def sweep(
     results: Annotated[bool, typer.Option("--results", help="Show what it came to, as far as it is.")] = False,
     png: Annotated[Path | None, typer.Option(help="Write the score over each parameter as a picture.")] = None,
     isaaclab: IsaacLab = None,
+    preflight: Preflight = True,
+    check: Check = True,
     progress_every: Every = 30.0,
     dry_run: DryRun = False,
     as_json: Json = False,
