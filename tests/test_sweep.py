@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import tomllib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from spark_rl.errors import RequestError
 from spark_rl.sweep import Result, Sweep, Trial, described, expansion, packing, ranking, reading, text
 from spark_rl.tables import Screen
 from spark_rl.tuning import Key, Tuning
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TASK = {"task": "Isaac-Cartpole-Direct-v0", "library": "rsl_rl"}
 RATE = "agent.algorithm.learning_rate"
