@@ -82,13 +82,25 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
     if given["dry_run"]:
         sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=given["as_json"])
         return 0
-    for _, decided in planned.pairs:
-        launch.settling.refuse(decided.findings)
+    _refuse_start(planned, there, given)
+    return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
+
+
+def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> None:
+    """Tell once what the plans of the trials warn of, and stop where one of them cannot run.
+
+    Raises:
+        RequestError: No trial fits this machine, or Ray cannot give it its device.
+        CheckError: A finding forbids the start.
+    """
+    findings = tuple(dict.fromkeys(finding for _, decided in planned.pairs for finding in decided.findings))
+    launch.settling.refuse(findings)
+    for finding in findings:
+        render.talk(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
     if given["engine"] == "ray":
         _refuse_device(planned.device)
-    if given["engine"] == "ray" and given["address"] is None:
-        packing.refuse(planned.needs, there)
-    return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
+        if given["address"] is None:
+            packing.refuse(planned.needs, there)
 
 
 def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
