@@ -44,7 +44,8 @@ class Desk:
         monkeypatch.chdir(self.cwd)
         self.lab = Lab(folder / "env").path
         self.notes = lab.Notes(folder / "notes")
-        self.capsys, self.patch = capsys, monkeypatch
+        self.capsys = capsys
+        monkeypatch.setattr(engines, "MODULES", {"slurm": "slurm"})
         self.file = self.cwd / "lr.toml"
         self.file.write_text(RECIPE + SPACE, encoding="utf-8")
         for name, value in lab.environ(f"scale={RATE} save=4", self.notes).items():

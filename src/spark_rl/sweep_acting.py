@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from spark_rl.records import Run
     from spark_rl.sweep import Sweep, Trial
 
-ENGINES = ("ray", "slurm")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -130,8 +128,9 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
     Raises:
         RequestError: It says what.
     """
-    if given["engine"] not in ENGINES:
-        raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], ENGINES, "engines"))
+    known = ("ray", *engines.MODULES)
+    if given["engine"] not in known:
+        raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], known, "engines"))
     if given["png"] is not None:
         sweep_plots.drawable()
     if given["dry_run"] or given["results"]:

@@ -74,7 +74,7 @@ class Engine(Protocol):
         ...
 
 
-MODULES: Mapping[str, str] = {"ray": "ray"}
+MODULES: Mapping[str, str] = {}
 """Engine names, and the modules of this package that hold them."""
 
 
