@@ -354,7 +354,8 @@ def call(argv: Sequence[str]) -> int:
         return 0
     given, passthrough = words.split_passthrough(argv)
     if given and not given[0].startswith("-") and given[0] not in command.commands:
-        raise RequestError(f"unknown command {given[0]}", did_you_mean(given[0], command.commands, "commands"))
+        shown = [name for name, one in command.commands.items() if not one.hidden]
+        raise RequestError(f"unknown command {given[0]}", did_you_mean(given[0], shown, "commands"))
     try:
         code = command.main(
             args=list(words.normalized(given, _options(command))) or ["--help"],
