@@ -137,11 +137,17 @@ def png(rows: Sequence[Row], sweep: Sweep, file: Path) -> None:
 
 
 def _draw(axes: Any, rows: Sequence[Row], parameter: Parameter) -> None:
+    from matplotlib.ticker import NullFormatter
+
     if parameter.values:
         axes.set_xticks(range(len(parameter.values)), [text(value) for value in parameter.values])
         axes.set_xlim(-0.5, len(parameter.values) - 0.5)
     elif parameter.kind == "loguniform":
         axes.set_xscale("log")
+        axes.set_xlim(parameter.low, parameter.high)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(parameter.low, parameter.high)
     for row in rows:
         value = dict(row.values)[parameter.name]
         x = parameter.values.index(value) if parameter.values else value
