@@ -24,8 +24,9 @@ LAYERS = (
         "signatures summaries supplies sweep text times tuning value_types witness words"
     ),
     (
-        "catalogues checkpoint_files configurations engines events first_process gauges host installations logs network "
-        "output preload probes projects provenance registry retrieving settings supervisor sweeps transcripts tunings"
+        "catalogues checkpoint_files configurations engines events first_process gauges host installations logs "
+        "network output preload probes projects provenance registry retrieving settings supervisor sweeps "
+        "transcripts tunings"
     ),
     "completion examination launch learning prepare provisioning requests runs",
     (
