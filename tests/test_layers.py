@@ -20,19 +20,20 @@ LAYERS = (
     (
         "acceptance agent_configs assets catalog checkpoints checks codec commands comparison config_classes "
         "configuration counting curves description dialects documents evidence explanation external fabric figures "
-        "gpus intake jobs judging junit literals markdown matrix memory names override_values overrides plan profiles "
-        "proofs ranks reasons redact registrations regressions scanning search selection signatures summaries "
-        "supplies text times tuning value_types witness words"
+        "gpus intake jobs judging junit keys literals markdown matrix memory names override_values overrides plan "
+        "profiles proofs ranks reasons redact registrations regressions scanning search selection signatures "
+        "summaries supplies sweep text times tuning value_types witness words"
     ),
     (
         "acceptance_child catalogues checkpoint_files configurations engines events first_process gauges host "
         "installations interfaces logs matrices network output preload probes projects provenance rank_logs registry "
-        "retrieving rollcall settings supervisor transcripts tunings"
+        "retrieving rollcall settings supervisor sweeps transcripts tunings"
     ),
     "acceptance_matrix completion examination launch learning prepare provisioning requests runs smoke",
     (
         "__main__ acceptance_cli acceptance_tables acting asset_tables assets_cli cli curve_tables live options plots "
-        "proving render run_tables runs_cli smoke_tables smoke_view tables trees tune_tables"
+        "proving render run_tables runs_cli smoke_tables smoke_view sweep_acting sweep_cli sweep_plots sweep_render "
+        "sweep_tables tables trees tune_tables"
     ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
@@ -49,7 +50,7 @@ PRINTERS = frozenset(("rich", "typer"))
 TALKERS = frozenset(
     (
         *("acceptance_cli", "acting", "assets_cli", "render", "cli", "live", "options", "plots", "proving"),
-        *("runs_cli", "smoke_view"),
+        *("runs_cli", "smoke_view", "sweep_cli", "sweep_render"),
     )
 )
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")

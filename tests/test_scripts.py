@@ -110,6 +110,7 @@ def test_bash_can_read_it(script: str) -> None:
     [
         (("scripts/setup",), "Python 3.12"),
         (("scripts/setup", "dev"), "Python 3.12"),
+        (("scripts/setup", "wide"), "Python 3.12"),
         (("scripts/setup", "light"), "Python 3.11, 3.12 or 3.13"),
         (("scripts/demo",), "Python 3.12"),
         (("scripts/test",), "Python 3.12"),
@@ -147,12 +148,18 @@ def test_a_changed_project_is_installed_again_into_the_same_environment(machine:
 
 def test_an_environment_for_the_tests_serves_the_demo_but_not_the_reverse(machine: Machine) -> None:
     machine.python(machine.bin / "python3.12")
-    for kind, installed in (("light", ".[dev]"), ("demo", ".[isaaclab]"), ("dev", ".[isaaclab,dev]")):
+    kinds = (
+        ("light", ".[dev]"),
+        ("demo", ".[isaaclab]"),
+        ("dev", ".[isaaclab,dev]"),
+        ("wide", ".[isaaclab,dev,sweep]"),
+    )
+    for kind, installed in kinds:
         machine.setup(*(() if kind == "demo" else (kind,)))
         assert machine.read("installed").split()[-1] == installed
-    for kind in ("light", "dev"):
+    for kind in ("light", "dev", "wide"):
         assert machine.setup(kind) == (0, [])
-    assert len(machine.read("installed").split()) == 3
+    assert len(machine.read("installed").split()) == 4
 
 
 def test_nothing_of_the_callers_python_reaches_the_installation(machine: Machine) -> None:
@@ -333,7 +340,7 @@ def test_two_at_once_wait_for_each_other(machine: Machine) -> None:
 
 
 def test_an_unknown_kind_or_tier(machine: Machine) -> None:
-    assert told(machine.setup("heavy")[1]) == ("unknown kind of environment: heavy", "scripts/setup [dev|light]")
+    assert told(machine.setup("heavy")[1]) == ("unknown kind of environment: heavy", "scripts/setup [dev|wide|light]")
     code, _, err = machine.run(str(machine.clone / "scripts" / "test"), "--slow")
     assert (code, told(err)) == (2, ("unknown tier: --slow", "scripts/test [--lint|--fast|--wide]"))
 
@@ -344,7 +351,7 @@ class Ready(Machine):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.python(self.bin / "python3.12")
-        assert self.setup("dev")[0] == 0
+        assert self.setup("wide")[0] == 0
         self.env |= {"CALLS": str(folder / "calls"), "SPARK_RL_LIBRARY": "sb3", "PYTHONPATH": "/opt/ros"}
         self.calls = folder / "calls"
         for name in ("ruff", "mypy"):

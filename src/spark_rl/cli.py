@@ -406,7 +406,8 @@ def call(argv: Sequence[str]) -> int:
         return 0
     given, passthrough = words.split_passthrough(argv)
     if given and not given[0].startswith("-") and given[0] not in command.commands:
-        raise RequestError(f"unknown command {given[0]}", did_you_mean(given[0], command.commands, "commands"))
+        shown = [name for name, one in command.commands.items() if not one.hidden]
+        raise RequestError(f"unknown command {given[0]}", did_you_mean(given[0], shown, "commands"))
     try:
         code = command.main(
             args=list(words.normalized(given, _options(command))) or ["--help"],
@@ -424,14 +425,22 @@ _GROUPS = ("runs", "assets")
 
 def _command(name: Sequence[str]) -> Any:
     """Return the command line, with the one command that is asked for where there is one: each costs a millisecond."""
-    asked = [entry for entry in app.registered_commands if (entry.name or entry.callback.__name__) in name]  # type: ignore[union-attr]
+    commands = list(app.registered_commands)
+    if not {*name} & {*_GROUPS, *map(_name, commands)}:
+        commands += importlib.import_module("spark_rl.sweep_cli").app.registered_commands
+    asked = [entry for entry in commands if _name(entry) in name]
     groups = [word for word in name if word in _GROUPS]
     only = copy.copy(app)
     only.registered_groups = []
     for group in groups or (() if asked else _GROUPS):
         only.add_typer(importlib.import_module(f"spark_rl.{group}_cli").app)
-    only.registered_commands = [] if groups else asked or app.registered_commands
+    only.registered_commands = [] if groups else asked or commands
     return typer.main.get_command(only)
+
+
+def _name(entry: Any) -> str:
+    name: str = entry.name or entry.callback.__name__
+    return name
 
 
 def _options(command: Any) -> Iterable[str]:

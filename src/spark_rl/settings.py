@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_rl import keys
 from spark_rl.errors import RequestError
 from spark_rl.model import Setting, Settings
-from spark_rl.text import did_you_mean
 from spark_rl.words import is_override
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def load(cwd: Path, environ: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, Setting] = {name: Setting(name=name, value=None, source="default") for name in KEYS}
     for file in (project_file(cwd), user_file()):
         if file is not None and _is_file(file):
-            for name, value in read_toml(file, KEYS).items():
+            for name, value in keys.checked(read_document(file), KEYS, str(file)).items():
                 values[name] = Setting(name=name, value=_located(name, value, file), source=str(file))
     for name, kind in KEYS.items():
         variable = f"SPARK_RL_{name.upper()}"
@@ -124,38 +124,38 @@ def load_recipe(file: Path) -> dict[str, Any]:
     Raises:
         RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
     """
-    recipe = read_toml(file, RECIPE_KEYS, RECIPE_WORDS)
-    words = recipe.get("overrides", [])
-    if not all(isinstance(word, str) and is_override(word) for word in words):
-        raise RequestError(f"overrides in {file} is not a list of KEY=VALUE texts", 'overrides = ["env.decimation=4"]')
-    return recipe
+    return recipe(read_document(file), str(file))
 
 
-def read_toml(file: Path, keys: Mapping[str, type], words: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Read a flat TOML file whose keys and types are known; ``words`` are what a key may say as well.
+def recipe(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a table as a recipe.
 
     Raises:
-        RequestError: The file is missing or unreadable, or holds an unknown key or a value of the wrong type.
+        RequestError: It holds an unknown key or a value of the wrong type; ``where`` names it.
+    """
+    values = keys.checked(table, RECIPE_KEYS, where, RECIPE_WORDS)
+    words = values.get("overrides", [])
+    if not all(isinstance(word, str) and is_override(word) for word in words):
+        raise RequestError(f"overrides in {where} is not a list of KEY=VALUE texts", 'overrides = ["env.decimation=4"]')
+    return values
+
+
+def read_document(file: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        RequestError: The file is missing or unreadable, or no TOML.
     """
     import tomllib
 
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{file} cannot be read: {_reason(error)}", "give the path of a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise RequestError(f"{file} is not valid TOML: {error}", 'write one key = "value" a line') from error
-    for name, value in document.items():
-        if name not in keys:
-            raise RequestError(f"{file} has an unknown key: {name}", did_you_mean(name, keys, "known keys"))
-        word = (words or {}).get(name)
-        if type(value) is not keys[name] and (word is None or value != word):
-            kinds = _NAMES[keys[name]] + (f' or "{word}"' if word else "")
-            raise RequestError(f"{name} in {file} must be {kinds}", f"it holds {value!r}")
-    return document
 
 
-_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 

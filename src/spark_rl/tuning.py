@@ -305,12 +305,17 @@ def key(request: Request, facts: Facts, target: Target, host: str) -> Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """A remembered measurement: the ``knee``, the ``largest`` count that ran, and when, in seconds since the epoch."""
+    """A remembered measurement: the ``knee``, the ``largest`` count that ran, and when, in seconds since the epoch.
+
+    ``base_mib`` and ``env_mib`` are the memory without any environment and of each, None where no line fitted.
+    """
 
     key: Key
     knee: int
     largest: int
     at: float
+    base_mib: float | None = None
+    env_mib: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

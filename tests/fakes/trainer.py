@@ -12,6 +12,7 @@ obeys ``--max_iterations``, ``--num_envs`` and a save interval among the overrid
 ``flood=BYTES``, ``longline=BYTES``, ``latin1``  print so much, so long a line, bytes that are not UTF-8, then train
 ``env-pace=SECONDS``  sleeps so long for each environment before an iteration; ``oom-above=N`` fails with more of them
 ``hang-at-end``   say that all is done and never end
+``scale=KEY``     multiply the rewards by the value of this override
 
 At an iteration of the library's own count, when it is told and saved (0: before the first):
 
@@ -224,6 +225,7 @@ def noise(words: list[str]) -> None:
 
 
 def loop(training: Voice, words: list[str]) -> None:
+    scale = float(option(training.argv, value(words, "scale") or "") or 1)
     pace = float(value(words, "pace") or 0) + float(value(words, "env-pace") or 0) * training.num_envs
     training.begin()
     if training.num_envs > int(value(words, "oom-above") or training.num_envs):
@@ -232,7 +234,7 @@ def loop(training: Voice, words: list[str]) -> None:
     for done in range(training.first + 1, training.last + 1):
         time.sleep(pace)
         nan = value(words, "nan-at") == str(done)
-        training.iteration(done, float("nan") if nan else training.reward(done))
+        training.iteration(done, float("nan") if nan else scale * training.reward(done))
         if nan:
             text = "The rewards returned by the environment contain NaN values. This usually indicates a bug in the"
             raise ValueError(f"{text} environment's reward computation.")

@@ -274,5 +274,7 @@ def _remembered(found: Climb) -> Climb:
     knee, largest = tuning.knee(found.rungs), tuning.largest(found.rungs)
     if not found.complete or knee is None or largest is None:
         return found
-    kept = tuning.Tuning(key=found.key, knee=knee, largest=largest, at=time.time())
+    line = tuning.fitted(found.rungs)
+    memory_line = {"base_mib": line.base_mib, "env_mib": line.env_mib} if line else {}
+    kept = tuning.Tuning(key=found.key, knee=knee, largest=largest, at=time.time(), **memory_line)
     return replace(found, remembered=str(tunings.save(registry.folder(), kept)))

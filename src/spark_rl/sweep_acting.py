@@ -1,0 +1,324 @@
+"""What the commands of sweeps have to do: read, plan every trial, run them or hand them over, tell what came of it."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_rl import (
+    engines,
+    launch,
+    plan,
+    prepare,
+    registry,
+    render,
+    requests,
+    settings,
+    sweep_plots,
+    sweep_render,
+    sweeps,
+    tuning,
+    tunings,
+)
+from spark_rl.engines import ray
+from spark_rl.errors import RequestError
+from spark_rl.launch import fields, sweeping
+from spark_rl.launch import trial as trials
+from spark_rl.sweep import expansion, packing, reading
+from spark_rl.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spark_rl.launch.sweeping import Swept
+    from spark_rl.model import Plan, Request
+    from spark_rl.plan import Facts
+    from spark_rl.records import Run
+    from spark_rl.sweep import Sweep, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """A sweep's file as it was read, and where it is used."""
+
+    cwd: Path
+    file: Path
+    document: dict[str, Any]
+    recipe: dict[str, Any]
+    sweep: Sweep
+    isaaclab: str | None = None
+
+    def start(self, isaaclab: str) -> dict[str, Any]:
+        """Return what the sweep's folder keeps of it."""
+        return {
+            "name": self.sweep.name,
+            "file": str(self.file),
+            "document": self.document,
+            "recipe": self.recipe,
+            "cwd": str(self.cwd),
+            "isaaclab": isaaclab,
+            "at": datetime.now().astimezone().timestamp(),
+        }
+
+
+def sweep(file: Path, given: Mapping[str, Any]) -> int:
+    """Carry out ``spark-rl sweep`` and return its exit code."""
+    desk = read(file, Path.cwd(), given["isaaclab"])
+    _refuse(desk.sweep, given)
+    folder = _folder(desk) if given["resume"] or given["results"] else None
+    known = sweeps.load_trials(folder) if folder else ()
+    if folder and given["results"]:
+        field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known)
+        return _tell(sweeping.finished(field), given)
+    facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
+    planned = _planned(desk, facts, known, given)
+    there = packing.room(facts.host, planned.device)
+    if given["dry_run"]:
+        sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=given["as_json"])
+        return 0
+    _refuse_start(planned, there, given)
+    return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
+
+
+def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> None:
+    """Tell once what the plans of the trials warn of, and stop where one of them cannot run.
+
+    Raises:
+        RequestError: No trial fits this machine, or Ray cannot give it its device.
+        CheckError: A finding forbids the start.
+    """
+    findings = tuple(dict.fromkeys(finding for _, decided in planned.pairs for finding in decided.findings))
+    launch.settling.refuse(findings)
+    for finding in findings:
+        render.talk(f"{finding.level}: {finding.message}" + (f" ({finding.hint})" if finding.hint else ""))
+    if given["engine"] == "ray":
+        _refuse_device(planned.device)
+        if given["address"] is None:
+            packing.refuse(planned.needs, there)
+
+
+def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
+    if given["engine"] != "ray":
+        return sweeping.submit(field, planned.needs, engines.load(given["engine"]))
+    view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
+    return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
+
+
+def read(file: Path, cwd: Path, isaaclab: str | None) -> Desk:
+    """Read a sweep's file, and the recipe that it names.
+
+    Raises:
+        RequestError: One of the two cannot be read, or says what makes no sense.
+    """
+    document = settings.read_document(file)
+    named = document.get("recipe", {})
+    recipe = settings.load_recipe(file.parent / named) if isinstance(named, str) else named
+    recipe = settings.recipe(recipe, f"[recipe] of {file}") if isinstance(recipe, dict) else {}
+    found = reading.sweep(document, recipe, str(file))
+    return Desk(cwd=cwd, file=file.absolute(), document=document, recipe=recipe, sweep=found, isaaclab=isaaclab)
+
+
+def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
+    """Stop at what an engine cannot do.
+
+    Raises:
+        RequestError: It says what.
+    """
+    known = ("ray", *engines.MODULES)
+    if given["engine"] not in known:
+        raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], known, "engines"))
+    if given["png"] is not None:
+        sweep_plots.drawable()
+    if given["dry_run"] or given["results"]:
+        return
+    if given["engine"] == "ray":
+        ray.installed()
+        return
+    for name, why in (("optuna", "each suggestion needs the results before it"), ("asha", "nobody watches it there")):
+        if name in (asked.search, asked.scheduler):
+            raise RequestError(f"a job array cannot have {name}: {why}", "leave out --engine, and Ray runs the sweep")
+    if given["address"]:
+        raise RequestError("--address names a Ray cluster, and --engine slurm uses none", "leave one of the two out")
+
+
+def _refuse_device(device: str | None) -> None:
+    """Stop at a GPU by its number: Ray gives each trial its own, which is the only one that the trial sees.
+
+    Raises:
+        RequestError: The device is such a GPU.
+    """
+    if device and device.startswith("cuda:") and device != "cuda:0":
+        raise RequestError(f"Ray gives each trial a GPU, and the device is {device}", "leave the device out")
+
+
+def _folder(desk: Desk) -> Path:
+    """Return the folder of the newest sweep of a file.
+
+    Raises:
+        RequestError: There is none, or the file says something else by now.
+    """
+    name = desk.sweep.name
+    folder = sweeps.newest(desk.cwd, name)
+    if folder is None:
+        raise RequestError(f"no sweep {name} was started in {desk.cwd}", "start it: leave out --resume and --results")
+    start = sweeps.load(folder)
+    if (start["document"], start["recipe"]) != (desk.document, desk.recipe):
+        raise RequestError(f"{desk.file} has changed since {folder.name} was started", "start a new sweep, or undo it")
+    return folder
+
+
+# --- planning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """Every trial with its plan; of a search the corners of its space. ``longest`` are the most iterations of one."""
+
+    trials: tuple[Trial, ...]
+    pairs: tuple[tuple[Trial, Plan], ...]
+    needs: packing.Needs
+    device: str | None
+    longest: int | None
+
+
+def _planned(desk: Desk, facts: Facts, known: Sequence[Trial], given: Mapping[str, Any]) -> Planned:
+    """Plan every trial: overrides are checked before anything starts.
+
+    Raises:
+        RequestError: A trial's request is wrong.
+    """
+    wanted = desk.sweep
+    if wanted.search == "optuna":
+        every, shown = (
+            tuple(known),
+            expansion.numbered(replace(wanted, seeds=wanted.seeds[:1]), expansion.corners(wanted)),
+        )
+    else:
+        draw = random.Random(wanted.search_seed).random  # noqa: S311 - the same draws every time are the point
+        every = tuple(known) or expansion.trials(wanted, draw)
+        shown = every
+    asked = [request_of(wanted, trial, facts, desk.cwd) for trial in shown]
+    asked = [replace(request, preflight=given["preflight"]) for request in asked]
+    plans = _decided(asked, facts, prepare.Checking(wanted=given["check"], tell=render.talk))
+    prepare.remember(facts)
+    return Planned(
+        trials=every,
+        pairs=tuple(zip(shown, plans, strict=True)),
+        needs=_needs(wanted, facts, asked),
+        device=asked[0].device,
+        longest=max((_length(one, decided) or 0 for one, decided in zip(asked, plans, strict=True)), default=0) or None,
+    )
+
+
+def _decided(asked: Sequence[Request], facts: Facts, checking: prepare.Checking) -> list[Plan]:
+    """Return the plans of requests; where the first overrides cannot be checked, Isaac Lab is not asked again."""
+    plans = []
+    for one in asked:
+        decided = prepare.decide(one, facts, checking)
+        if any(finding.code == "overrides-unchecked" for finding in decided.findings):
+            checking = prepare.NO_CHECKING
+        plans.append(decided)
+    return plans
+
+
+def request_of(wanted: Sweep, trial: Trial, facts: Facts, cwd: Path) -> Request:
+    """Return the request of a trial.
+
+    Raises:
+        RequestError: It is wrong.
+    """
+    request = requests.build(
+        "train",
+        expansion.flags(wanted, trial),
+        rest=expansion.overrides(wanted, trial.values),
+        passthrough=(),
+        own=(),
+        recipe=None,
+        settings=settings.load(cwd),
+        cwd=cwd,
+    )
+    return prepare.sized(request, facts, here=True)
+
+
+def _length(request: Request, decided: Plan) -> int | None:
+    agent = decided.task.task.agent(decided.library, decided.algorithm)
+    return request.max_iterations or (agent.max_iterations if agent else None)
+
+
+def _needs(wanted: Sweep, facts: Facts, asked: Sequence[Request]) -> packing.Needs:
+    """Return what a trial takes: the largest one counts."""
+    targets = [plan.resolve(one, facts)[1] for one in asked]
+    counts = [one.num_envs or target.task.task.num_envs for one, target in zip(asked, targets, strict=True)]
+    largest = None if None in counts else max(count for count in counts if count)
+    host = registry.owner_now().host
+    known = tunings.load(registry.folder(), tuning.key(asked[0], facts, targets[0], host))
+    there = packing.room(facts.host, asked[0].device)
+    return packing.needs(wanted, there, num_envs=largest, kitless=facts.installation.kitless, known=known)
+
+
+def _field(desk: Desk, facts: Facts, planned: Planned, folder: Path | None) -> fields.Field:
+    """Return the field of a sweep; that of a new one is written down."""
+    if folder is None:
+        now = datetime.now().astimezone()
+        folder = sweeps.create(desk.cwd, desk.sweep.name, f"{now:%Y-%m-%d_%H-%M-%S}")
+        sweeps.save(folder, desk.start(facts.installation.path))
+        sweeps.save_trials(folder, planned.trials)
+    return fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
+
+
+def _tell(swept: Swept, given: Mapping[str, Any]) -> int:
+    sweep_render.swept(swept, png=given["png"], as_json=given["as_json"])
+    if swept.stopped_by is not None:
+        return 128 + swept.stopped_by
+    if swept.submitted is not None:
+        return 0
+    return 0 if swept.recipe and (swept.decided or swept.out_of_time or given["results"]) else 1
+
+
+# --- one trial
+
+
+def trial(folder: Path, number: int, values: str | None, *, leash: bool) -> int:
+    """Carry out ``spark-rl trial`` and return its exit code."""
+    if leash:
+        trials.leash()
+    start = sweeps.load(folder)
+    wanted = reading.sweep(start["document"], start["recipe"], start["file"])
+    one = expansion.suggested(wanted, number, json.loads(values)) if values else _known(folder, number)
+    cwd, home = Path(start["cwd"]), sweeps.home(folder, number)
+    home.mkdir(parents=True, exist_ok=True)
+    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=start["isaaclab"]))
+    request = replace(request_of(wanted, one, facts, cwd), cwd=str(home), preflight=False)
+    ended = trials.run(
+        trials.Task(folder=folder, number=number, request=request, facts=facts),
+        plan=lambda asked: prepare.decide(asked, facts),
+        score=trials.figure(wanted.metric, lambda run: _curve(run, wanted.metric)),
+        tell=render.talk,
+    )
+    if isinstance(ended, launch.Outcome):
+        render.outcome(ended)
+        return launch.exit_code(ended)
+    return 0
+
+
+def _known(folder: Path, number: int) -> Trial:
+    found = next((one for one in sweeps.load_trials(folder) if one.number == number), None)
+    if found is None:
+        raise RequestError(f"{folder} has no trial {number}", "see them with: spark-rl sweep FILE --results")
+    return found
+
+
+def _curve(run: Run, tag: str) -> float | None:
+    """Return the newest value of a recorded tag, None where there is none yet."""
+    from spark_rl import learning
+    from spark_rl.errors import CheckError
+
+    try:
+        curves = learning.learned(run, (tag,)).curves
+    except (CheckError, RequestError):
+        return None
+    return next((curve.final for curve in curves.values()), None)

@@ -1,0 +1,166 @@
+"""What a person sees of a sweep: its plans, the trials while they run, what it came to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from spark_rl import render, sweep_plots, sweep_tables, tables
+from spark_rl.sweep import described, telling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from spark_rl.launch.fields import Field
+    from spark_rl.launch.sweeping import Swept, View
+    from spark_rl.model import Plan
+    from spark_rl.sweep import Result, Sweep, Trial
+    from spark_rl.sweep.packing import Needs, Room
+
+
+def planned(sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, there: Room, *, as_json: bool) -> None:
+    """Print what a sweep would run: each trial's plan as a line of shell."""
+    if as_json:
+        render.document(telling.planned(sweep, pairs, needs, there.at_once(needs, sweep.parallel)))
+        return
+    what = "the ends of its space, of which optuna draws" if sweep.search == "optuna" else "all of its trials"
+    lines = [f"# sweep {sweep.name}: {len(pairs)} trainings, {what}"]
+    lines += [f"# {line}" for line in sweep_tables.needs(needs, there, sweep.parallel)]
+    for trial, plan in pairs:
+        lines += ["", f"# trial {trial.number}: {described(trial.values)} seed {trial.seed}"]
+        lines += [f"# {finding.level}: {finding.message}" for finding in plan.findings]
+        lines.append(render.shell(plan))
+    render.out("\n".join(lines))
+
+
+def swept(value: Swept, *, png: Path | None, as_json: bool) -> None:
+    """Print what a sweep came to, or how far it is."""
+    if as_json:
+        _document(value)
+    elif value.submitted is not None:
+        render.out(f"submitted: {value.submitted}, {len(value.results)} trials in {_near(value.field)}")
+        render.talk("hint: spark-rl sweep FILE --results shows what it came to; --resume hands in again what is left")
+    else:
+        _tell(value)
+    if png is not None:
+        sweep_plots.png(value.rows, value.field.sweep, png)
+
+
+def _document(value: Swept) -> None:
+    ended = {
+        "state": "submitted" if value.submitted else "complete" if value.decided else "unfinished",
+        "folder": str(value.field.folder),
+        "total": value.total,
+        "recipe": value.recipe,
+        "submitted": value.submitted,
+        "out_of_time": value.out_of_time,
+    }
+    render.document(telling.document(value.field.sweep, value.results, **ended))
+
+
+def _tell(value: Swept) -> None:
+    sweep, screen = value.field.sweep, tables.screen()
+    for drawn in sweep_plots.terminal(value.rows, sweep, screen):
+        render.out(f"{drawn}\n")
+    render.out(sweep_tables.ranking(value, screen))
+    render.out(f"\ntrials: {sweep_tables.counts(value.results, value.total)}; in {_near(value.field)}")
+    for result in value.results:
+        if result.state == "failed":
+            render.talk(f"warning: {sweep_tables.line(result, sweep.metric)}")
+    if value.recipe is not None:
+        render.out(f"best: spark-rl train --recipe {value.recipe}")
+    if not value.decided:
+        why = "the time is over: " if value.out_of_time else ""
+        render.talk(f"note: {why}{sweep_tables.counts(value.results, value.total)}; go on with --resume")
+
+
+def _near(field: Field) -> str:
+    """Return the folder of a sweep as it is seen from the working directory."""
+    here = field.folder.is_relative_to(field.cwd)
+    return str(field.folder.relative_to(field.cwd) if here else field.folder)
+
+
+def viewer(field: Field, at_once: int, *, every: float) -> View:
+    """Return the view of a sweep: a live table on a terminal, plain lines elsewhere."""
+    sweep = field.sweep
+    seeds = f" over seeds {', '.join(map(str, sweep.seeds))}" if len(sweep.seeds) > 1 else ""
+    render.talk(f"sweep: {sweep.name}, {field.total} trials{seeds}, {at_once} at once, in {_near(field)}")
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
+        return Live(field)
+    return Plain(field, every)
+
+
+class Plain:
+    """Shows a line when a trial ends, and one every so many seconds."""
+
+    def __init__(self, field: Field, every: float) -> None:
+        self._field, self._every = field, every
+        self._states: dict[int, str] | None = None
+        self._due = time.monotonic() + every
+
+    def update(self, results: Sequence[Result]) -> None:
+        """Print the lines that are due."""
+        before = {result.trial.number: result.state for result in results} if self._states is None else self._states
+        for result in results:
+            if result.state != before.get(result.trial.number) and result.state != "waiting":
+                self.say(sweep_tables.line(result, self._field.sweep.metric))
+        self._states = {result.trial.number: result.state for result in results}
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._every
+            self.say(sweep_tables.progress(results, self._field.sweep, self._field.total))
+
+    def say(self, line: str) -> None:
+        """Print it."""
+        with suppress(OSError):  # a terminal that is gone
+            render.talk(line)
+
+    def close(self) -> None:
+        """Stop showing."""
+
+
+class Live:
+    """Shows the trials as a table that is drawn anew with each update."""
+
+    def __init__(self, field: Field) -> None:
+        from rich.console import Console
+        from rich.live import Live as Screen
+
+        self._field, self._began = field, time.monotonic()
+        self._console = Console(stderr=True, highlight=False)
+        self._screen: Any = Screen(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._open = True
+        self._screen.start()
+
+    def update(self, results: Sequence[Result]) -> None:
+        """Draw it."""
+        from rich.text import Text
+
+        if not self._open:
+            return
+        sweep, width = self._field.sweep, self._console.width
+        height = shutil.get_terminal_size().lines - 4
+        head = f"● {sweep.name}  {sweep_tables.counts(results, self._field.total)}"
+        clock = sweep_tables.clock(time.monotonic() - self._began)
+        screen = tables.Screen(width=width, colour=False)
+        body = sweep_tables.running(sweep, results, screen, height)
+        lines = (f"{head}  {clock}", *body, "Ctrl-C stops it, and --resume goes on")
+        with suppress(OSError):
+            self._screen.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+
+    def say(self, line: str) -> None:
+        """Print it above the table."""
+        with suppress(OSError):
+            self._console.print(line, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the table off the screen."""
+        self._open = False
+        with suppress(OSError):
+            self._screen.stop()

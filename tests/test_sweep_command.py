@@ -1,0 +1,430 @@
+"""``spark-rl sweep`` and its trials as a user and an engine start them; the trainer is the fake one, without Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fakes import lab
+from fakes.configured import Lab
+from spark_rl import engines, registry, sweeps
+from spark_rl.__main__ import run
+from spark_rl.engines import Status, Submission, ray
+from spark_rl.launch import trial as trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RATE = "agent.algorithm.learning_rate"
+RECIPE = """\
+[recipe]
+task = "Isaac-Cartpole-Direct-v0"
+library = "rsl_rl"
+max_iterations = 20
+device = "cpu"
+"""
+SPACE = f'[space]\n"{RATE}" = {{ grid = [1.0, 2.0] }}\n'
+
+
+class Desk:
+    """A folder with a sweep's file, and an Isaac Lab 3.0 whose Python is the fake trainer."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.cwd = folder / "cwd"
+        self.cwd.mkdir()
+        monkeypatch.chdir(self.cwd)
+        self.lab = Lab(folder / "env").path
+        self.notes = lab.Notes(folder / "notes")
+        self.capsys = capsys
+        monkeypatch.setattr(engines, "MODULES", {"slurm": "slurm"})
+        self.file = self.cwd / "lr.toml"
+        self.file.write_text(RECIPE + SPACE, encoding="utf-8")
+        for name, value in lab.environ(f"scale={RATE} save=4", self.notes).items():
+            if name.startswith("FAKE_") or name in ("ISAACSIM_ASSET_ROOT", "PYTHONPATH"):
+                monkeypatch.setenv(name, value)
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        code = run(["sweep", str(self.file), "--isaaclab", str(self.lab), *words])
+        told = self.capsys.readouterr()
+        return code, told.out, told.err
+
+    def document(self, *words: str) -> tuple[int, dict[str, Any]]:
+        code, out, _ = self.run("--json", *words)
+        document: dict[str, Any] = json.loads(out)
+        return code, document
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    desk = Desk(tmp_path, monkeypatch, capsys)
+    yield desk
+    desk.notes.sweep()
+
+
+class Array:
+    """An engine that runs each element when it is told to, one after the other."""
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+
+    def render(self, submission: Submission) -> str:
+        return ray.render(submission)
+
+    def submit(self, submission: Submission) -> str:
+        self.submissions.append(submission)
+        return str(len(self.submissions))
+
+    def poll(self, ident: str) -> Status:
+        return Status(state="pending", native=ident)
+
+    def cancel(self, ident: str) -> None:
+        self.submissions.clear()
+
+    def run(self, element: int, **env: str) -> tuple[int, str]:
+        submission = self.submissions[-1]
+        argv, environ = submission.commands[element], os.environ | dict(submission.env) | env
+        child = subprocess.run(argv, cwd=submission.cwd, env=environ, capture_output=True, text=True, timeout=60)
+        return child.returncode, child.stderr
+
+
+@pytest.fixture
+def array(monkeypatch: pytest.MonkeyPatch) -> Array:
+    found = Array()
+    monkeypatch.setattr(engines, "load", lambda _name: found)
+    return found
+
+
+# --- before anything starts
+
+
+def test_a_dry_run_shows_every_trial_and_leaves_nothing(desk: Desk) -> None:
+    code, out, _ = desk.run("--dry-run")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "# sweep lr: 2 trainings, all of its trials"
+    assert [line for line in lines if line.startswith("# trial")] == [
+        f"# trial 1: {RATE}=1 seed 42",
+        f"# trial 2: {RATE}=2 seed 42",
+    ]
+    commands = [line for line in lines if line and not line.startswith("#")]
+    assert all(f"{RATE}={rate} " in f"{line} " for rate, line in zip("12", commands, strict=True))
+    assert not (desk.cwd / "logs").exists()
+
+
+def test_a_dry_run_as_a_document(desk: Desk) -> None:
+    code, found = desk.document("--dry-run")
+    assert (code, found["schema"], found["state"]) == (0, "spark-rl/sweep/1", "planned")
+    assert [trial["plan"]["schema"] for trial in found["trials"]] == ["spark-rl/plan/1"] * 2
+    assert found["needs"]["memory_mib"] > 0
+
+
+def test_a_recipe_may_be_a_file_beside_it(desk: Desk) -> None:
+    (desk.cwd / "base.toml").write_text(RECIPE.removeprefix("[recipe]\n"), encoding="utf-8")
+    desk.file.write_text(f'recipe = "base.toml"\n{SPACE}', encoding="utf-8")
+    assert desk.document("--dry-run")[1]["trials"][0]["plan"]["library"] == "rsl_rl"
+    desk.file.write_text(f'recipe = "gone.toml"\n{SPACE}', encoding="utf-8")
+    code, found = desk.document("--dry-run")
+    assert (code, found["error"]["message"].partition(" cannot")[0]) == (2, str(desk.cwd / "gone.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (RECIPE.replace("rsl_rl", "rsl_rk") + SPACE, "rsl_rk", "rsl_rl"),
+        (RECIPE.replace("device", "devise") + SPACE, "has an unknown key: devise", "did you mean device?"),
+        (RECIPE.replace("Cartpole", "Cartpool") + SPACE, "Isaac-Cartpool-Direct-v0", "Isaac-Cartpole-Direct"),
+        (SPACE, "names no task", "[recipe]"),
+    ],
+)
+def test_a_wrong_recipe_is_told(desk: Desk, text: str, message: str, hint: str) -> None:
+    desk.file.write_text(text, encoding="utf-8")
+    code, found = desk.document("--dry-run")
+    assert code == 2
+    assert message in found["error"]["message"]
+    assert hint in found["error"]["hint"]
+
+
+def test_a_mistyped_override_is_refused_with_the_right_name(desk: Desk) -> None:
+    desk.file.write_text(RECIPE + SPACE.replace("learning_rate", "learnin_rate"), encoding="utf-8")
+    code, found = desk.document("--engine", "slurm")
+    assert (code, found["error"]["message"]) == (
+        2,
+        "agent.algorithm.learnin_rate=1: there is no agent.algorithm.learnin_rate",
+    )
+    assert found["error"]["hint"].startswith("did you mean agent.algorithm.learning_rate?")
+    assert not (desk.cwd / "logs").exists()
+    assert desk.document("--dry-run", "--no-check")[0] == 0
+
+
+def test_the_ends_of_a_space_for_optuna_are_checked(desk: Desk) -> None:
+    space = SPACE.replace("grid = [1.0, 2.0]", "choice = [1.0, [2.0]]")
+    desk.file.write_text(f'search = "optuna"\n{RECIPE}{space}[budget]\ncombinations = 4\n', encoding="utf-8")
+    code, found = desk.document("--dry-run")
+    assert (code, f"{RATE}=[2]" in found["error"]["message"]) == (2, True)
+
+
+def test_ray_that_is_not_installed_is_told_before_anything_is_made(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "find_spec", lambda _name: None)
+    code, found = desk.document()
+    assert (code, found["error"]["hint"]) == (1, "pip install 'spark-rl[sweep]'")
+    assert not (desk.cwd / "logs").exists()
+
+
+def test_nothing_of_ray_is_loaded_to_plan() -> None:
+    text = (
+        "import sys, spark_rl.sweep_acting; print([name for name in sys.modules if name.startswith(('ray', 'optuna'))])"
+    )
+    env = os.environ | {"PYTHONPATH": str(lab.SOURCES)}
+    assert subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "top", "message"),
+    [
+        (("--engine", "slrum"), "", "there is no engine slrum"),
+        (("--engine", "slurm"), "search = 'optuna'\n[budget]\ncombinations = 2\n", "a job array cannot have optuna"),
+        (("--engine", "slurm"), "scheduler = 'asha'\n", "a job array cannot have asha"),
+        (("--engine", "slurm", "--address", "auto"), "", "--address names a Ray cluster"),
+        (("--resume",), "", "no sweep lr was started in "),
+        (("--results",), "", "no sweep lr was started in "),
+    ],
+)
+def test_what_an_engine_cannot_do_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], top: str, message: str
+) -> None:
+    monkeypatch.setattr(ray, "installed", lambda: None)
+    text = top + RECIPE + (SPACE.replace("grid", "choice") if "optuna" in top else SPACE)
+    desk.file.write_text(text, encoding="utf-8")
+    code, found = desk.document(*words)
+    assert code == 2
+    assert found["error"]["message"].startswith(message)
+    assert not (desk.cwd / "logs").exists()
+
+
+def test_a_gpu_by_its_number_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "installed", lambda: None)
+    desk.file.write_text(RECIPE.replace('"cpu"', '"cuda:1"') + SPACE, encoding="utf-8")
+    code, found = desk.document("--no-preflight")
+    assert (code, found["error"]["message"]) == (2, "Ray gives each trial a GPU, and the device is cuda:1")
+
+
+# --- an array of another engine
+
+
+def test_a_job_array_is_submitted_run_and_ranked(desk: Desk, array: Array) -> None:
+    code, out, _ = desk.run("--engine", "slurm")
+    assert code == 0
+    assert out.startswith("submitted: 1, 2 trials in ")
+    (submission,) = array.submissions
+    assert (submission.name, submission.cwd, submission.cpus, submission.gpus) == ("lr", str(desk.cwd), 1, 0)
+    assert dict(submission.env)["SPARK_RL_STATE"] == str(registry.folder())
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert [command[2:] for command in submission.commands] == [
+        ("spark_rl", "trial", str(folder), "1"),
+        ("spark_rl", "trial", str(folder), "2"),
+    ]
+    code, before = desk.document("--results")
+    assert (code, before["state"], {trial["state"] for trial in before["trials"]}) == (1, "unfinished", {"waiting"})
+
+    assert array.run(1)[0] == 0
+    code, half = desk.document("--results")
+    assert (code, half["state"]) == (0, "unfinished")
+    assert [(trial["state"], trial["iteration"]) for trial in half["trials"]] == [("waiting", None), ("complete", 20)]
+
+    assert array.run(0)[0] == 0
+    code, found = desk.document("--results")
+    assert (code, found["state"]) == (0, "complete")
+    assert [row["values"] for row in found["ranking"]] == [{RATE: 2.0}, {RATE: 1.0}]
+    assert found["ranking"][0]["median"] == pytest.approx(2 * found["ranking"][1]["median"], rel=1e-3)
+    assert (code, desk.document("--resume", "--engine", "slurm")[0]) == (0, 1)
+
+
+def test_the_best_recipe_trains(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    assert [array.run(0)[0], array.run(1)[0]] == [0, 0]
+    recipe = desk.document("--results")[1]["recipe"]
+    code = run(["train", "--recipe", recipe, "--isaaclab", str(desk.lab), "--dry-run", "--json"])
+    planned = json.loads(desk.capsys.readouterr().out)
+    assert (code, planned["library"]) == (0, "rsl_rl")
+    assert f"{RATE}=2" in planned["argv"]
+
+
+def test_a_table_for_a_person(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    assert [array.run(0)[0], array.run(1)[0]] == [0, 0]
+    code, out, err = desk.run("--results")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "reward over learning_rate"
+    table = lines.index("lr: 2 trials")
+    assert lines[table + 1].split() == ["learning_rate", "reward", "state"]
+    assert [line.split()[:2] for line in lines[table + 2 : table + 4]] == [["1", "2"], ["2", "1"]]
+    assert lines[-1].startswith("best: spark-rl train --recipe ")
+
+
+def test_only_what_is_left_is_handed_in_again(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    array.run(0)
+    assert array.run(1, FAKE_TRAINER="crash")[0] == 1
+    code, found = desk.document("--results")
+    assert [trial["state"] for trial in found["trials"]] == ["complete", "failed"]
+    code, again = desk.document("--resume", "--engine", "slurm")
+    assert (code, again["state"], len(array.submissions[-1].commands)) == (0, "submitted", 1)
+    assert array.run(0)[0] == 0
+    code, found = desk.document("--results")
+    assert (code, found["state"]) == (0, "complete")
+    assert len(registry.load(found["trials"][1]["run"]).attempts) == 2
+
+
+def test_a_file_that_has_changed_is_another_sweep(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    desk.file.write_text(desk.file.read_text().replace("2.0", "3.0"), encoding="utf-8")
+    code, found = desk.document("--results")
+    assert (code, "has changed since" in found["error"]["message"]) == (2, True)
+
+
+# --- one trial
+
+
+def begun(desk: Desk, array: Array, behaviour: str) -> tuple[Path, subprocess.Popen[bytes]]:
+    """Start the first trial as Ray does: with a leash."""
+    desk.run("--engine", "slurm")
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    argv = (*array.submissions[-1].commands[0], "--leash")
+    log = (folder / "trial.log").open("ab")
+    env = os.environ | {"FAKE_TRAINER": behaviour}
+    child = subprocess.Popen(argv, cwd=desk.cwd, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    log.close()
+    lab.eventually(lambda: any(one.iteration >= 6 for one in sweeps.reports(folder, 1)), "reports")
+    return folder, child
+
+
+def test_a_trial_ends_with_who_started_it_and_goes_on_as_the_same_run(desk: Desk, array: Array) -> None:
+    folder, child = begun(desk, array, f"scale={RATE} save=4 pace=0.3")
+    trainer = desk.notes.started()["pid"]
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(lab.PATIENCE_S) == 130
+    assert not lab.is_running(trainer)
+    run_id = sweeps.run_of(folder, 1)
+    assert run_id is not None
+    assert registry.load(run_id).state == "interrupted"
+
+    assert array.run(0)[0] == 0
+    assert sweeps.run_of(folder, 1) == run_id
+    first, second = registry.load(run_id).attempts
+    assert (first.state, second.state) == ("interrupted", "succeeded")
+    assert second.first_iteration >= 4
+    assert sweeps.reports(folder, 1)[-1].iteration == 20
+
+
+def test_a_trial_that_was_killed_goes_on(desk: Desk, array: Array) -> None:
+    folder, child = begun(desk, array, f"scale={RATE} save=4 pace=0.3")
+    child.kill()
+    child.communicate()
+    assert array.run(0)[0] == 0
+    run_id = sweeps.run_of(folder, 1)
+    assert run_id is not None
+    assert [attempt.state for attempt in registry.load(run_id).attempts][1] == "succeeded"
+
+
+def test_a_trial_that_is_done_stays_done(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    assert array.run(0)[0] == 0
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    run_id = sweeps.run_of(folder, 1)
+    assert array.run(0)[0] == 0
+    assert run_id is not None
+    assert len(registry.load(run_id).attempts) == 1
+
+
+def test_a_trial_whose_node_is_gone_is_taken_over(desk: Desk, array: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, child = begun(desk, array, f"scale={RATE} save=4 pace=0.3")
+    assert child.stdin is not None
+    child.stdin.close()
+    child.wait()
+    run_id = sweeps.run_of(folder, 1)
+    assert run_id is not None
+    before = registry.load(run_id)
+    elsewhere = replace(before.owner, host="elsewhere")
+    registry.save(replace(before, state="running", ended_at=None, owner=elsewhere, updated_at=before.updated_at - 60))
+    assert not registry.load(run_id).over
+    assert array.run(0)[0] == 0
+    assert registry.load(run_id).state == "succeeded"
+
+
+def test_a_trial_that_nobody_knows(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    folder = sweeps.newest(desk.cwd, "lr")
+    code = run(["trial", str(folder), "7"])
+    assert (code, "has no trial 7" in desk.capsys.readouterr().err) == (2, True)
+    code = run(["trial", str(desk.cwd), "1"])
+    assert (code, "is no folder of a sweep" in desk.capsys.readouterr().err) == (2, True)
+
+
+def test_a_leash_is_an_int(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: heard.set())
+    try:
+        reading, writing = os.pipe()
+        trials.leash(reading)
+        os.write(writing, b"still here")
+        assert not heard.wait(0.2)
+        os.close(writing)
+        assert heard.wait(10)
+        os.close(reading)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("metric", "value"), [("reward", 1.5), ("length", 20.0), ("fps", 99.0), ("Loss/value", 7.0)])
+def test_what_is_measured(metric: str, value: float) -> None:
+    import runs
+
+    run = runs.run(progress=runs.progress(reward=1.5, length=20.0, fps=99.0))
+    assert trials.figure(metric, lambda _run: 7.0)(run) == value
+
+
+# --- the command of a trial on its node
+
+
+def submission(folder: Path, *argv: str) -> Submission:
+    return Submission(
+        name="one", commands=(argv,), cwd=str(folder), log=str(folder / "log" / "one.log"), env=(("A", "b"),)
+    )
+
+
+def test_a_command_is_started_told_of_and_stopped(tmp_path: Path) -> None:
+    talk = "import os, signal, sys; print(os.environ['A'], flush=True); signal.pause()"
+    ident = ray.submit(submission(tmp_path, sys.executable, "-c", talk))
+    log = tmp_path / "log" / "one.log"
+    lab.eventually(lambda: log.read_text() == "b\n", "its output")
+    assert ray.poll(ident) == Status(state="running", native="running")
+    ray.cancel(ident)
+    ray.cancel(ident)
+    assert ray.poll(ident).state == "cancelled"
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "done"), (3, "failed")])
+def test_a_command_that_ends_by_itself(tmp_path: Path, code: int, state: str) -> None:
+    ident = ray.submit(submission(tmp_path, sys.executable, "-c", f"raise SystemExit({code})"))
+    lab.eventually(lambda: ray.poll(ident).state != "running", "its end")
+    assert ray.poll(ident) == Status(state=state, native=f"exit {code}")  # type: ignore[arg-type]
+    assert ray.poll("1").state == "gone"
+
+
+def test_a_submission_as_text(tmp_path: Path) -> None:
+    assert ray.render(replace(submission(tmp_path, "train", "a b"), memory_mib=100)) == (
+        f"# one: 1 CPUs, 0 GPUs, 100 MiB each\ncd {tmp_path}\nenv A=b train 'a b'"
+    )
