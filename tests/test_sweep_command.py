@@ -191,8 +191,8 @@ def test_nothing_of_ray_is_loaded_to_plan() -> None:
     ("words", "top", "message"),
     [
         (("--engine", "slrum"), "", "there is no engine slrum"),
-        (("--engine", "slurm"), "search = 'optuna'\n[budget]\ncombinations = 2\n", "a job array cannot have optuna"),
-        (("--engine", "slurm"), "scheduler = 'asha'\n", "a job array cannot have asha"),
+        (("--engine", "slurm"), "search = 'optuna'\n[budget]\ncombinations = 2\n", "--engine slurm cannot have optuna"),
+        (("--engine", "slurm"), "scheduler = 'asha'\n", "--engine slurm cannot have asha"),
         (("--engine", "slurm", "--address", "auto"), "", "--address names a Ray cluster"),
         (("--resume",), "", "no sweep lr was started in "),
         (("--results",), "", "no sweep lr was started in "),

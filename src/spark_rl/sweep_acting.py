@@ -103,7 +103,8 @@ def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any
 
 def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
     if given["engine"] != "ray":
-        return sweeping.submit(field, planned.needs, engines.load(given["engine"]))
+        values = settings.load(field.cwd) if given["engine"] == "slurm" else None
+        return sweeping.submit(field, planned.needs, engines.load(given["engine"]), values)
     view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
     return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 
@@ -128,7 +129,7 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
     Raises:
         RequestError: It says what.
     """
-    known = ("ray", *engines.MODULES)
+    known = ("ray", "local", "slurm")
     if given["engine"] not in known:
         raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], known, "engines"))
     if given["png"] is not None:
@@ -140,9 +141,13 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
         return
     for name, why in (("optuna", "each suggestion needs the results before it"), ("asha", "nobody watches it there")):
         if name in (asked.search, asked.scheduler):
-            raise RequestError(f"a job array cannot have {name}: {why}", "leave out --engine, and Ray runs the sweep")
+            raise RequestError(
+                f"--engine {given['engine']} cannot have {name}: {why}", "leave out --engine, and Ray runs the sweep"
+            )
     if given["address"]:
-        raise RequestError("--address names a Ray cluster, and --engine slurm uses none", "leave one of the two out")
+        raise RequestError(
+            f"--address names a Ray cluster, and --engine {given['engine']} uses none", "leave one of the two out"
+        )
 
 
 def _refuse_device(device: str | None) -> None:

@@ -17,7 +17,7 @@ def sweep(
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster: HOST:PORT, or auto. Default: one of its own.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="ray, or slurm: a job array.")] = "ray",
+    engine: Annotated[str, typer.Option(help="ray; slurm: a job array; local: one after the other.")] = "ray",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest sweep of this file.")] = False,
     results: Annotated[bool, typer.Option("--results", help="Show what it came to, as far as it is.")] = False,
     png: Annotated[Path | None, typer.Option(help="Write the score over each parameter as a picture.")] = None,

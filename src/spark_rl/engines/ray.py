@@ -127,6 +127,11 @@ def poll(ident: str) -> Status:
     return Status(state="failed" if code else "done", native=f"exit {code}")
 
 
+def survey(idents: Iterable[str]) -> dict[str, Status]:
+    """Return how many are."""
+    return {ident: poll(ident) for ident in idents}
+
+
 def cancel(ident: str) -> None:
     """Stop a command of this node as Ctrl-C would, and wait for it."""
     child = _started.get(ident)

@@ -12,7 +12,7 @@ from spark_rl import supervisor, sweeps
 from spark_rl.engines import orders
 from spark_rl.engines import ray as engine
 from spark_rl.errors import CheckError
-from spark_rl.launch import fields
+from spark_rl.launch import fields, submitting
 from spark_rl.sweep import Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from spark_rl.engines import Engine
     from spark_rl.launch.fields import Field
+    from spark_rl.model import Settings
     from spark_rl.supervisor import Ending
     from spark_rl.sweep.packing import Needs, Room
 
@@ -74,16 +75,27 @@ class Swept:
         return len(self.results) == self.total and all(result.decided for result in self.results)
 
 
-def submit(field: Field, each: Needs, how: Engine) -> Swept:
+def submit(field: Field, each: Needs, how: Engine, values: Settings | None = None) -> Swept:
     """Hand the trials that are left to an engine that runs them without this process.
+
+    Args:
+        field: The sweep and its trials.
+        each: What a trial takes.
+        how: The engine.
+        values: The settings that hold the engine's own options and the time limit of a trial, None for none.
 
     Raises:
         CheckError: The engine refuses, or nothing is left to do.
+        RequestError: The time limit is none.
     """
     trials = [result.trial for result in fields.left(field)]
     if not trials:
         raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
-    ident = how.submit(fields.submission(field, each, trials))
+    told = fields.submission(field, each, trials)
+    if values is not None:
+        limit = submitting.limit_s(submitting.Wanted(engine="slurm", settings=values))
+        told = replace(told, options=submitting.options(values), time_s=limit)
+    ident = how.submit(told)
     return Swept(field=field, results=fields.results(field), submitted=ident)
 
 
