@@ -220,6 +220,23 @@ def test_a_gpu_by_its_number_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPa
 # --- an array of another engine
 
 
+def test_a_job_array_takes_the_settings_of_slurm(desk: Desk, array: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_RL_SLURM_PARTITION", "gpu")
+    monkeypatch.setenv("SPARK_RL_SLURM_TIME", "90m")
+    assert desk.run("--engine", "slurm")[0] == 0
+    (submission,) = array.submissions
+    assert (dict(submission.options), submission.time_s) == ({"partition": "gpu"}, 5400)
+
+
+def test_without_ray_trials_run_here_one_after_the_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "MODULES", {"local": "local"})
+    code, _, err = desk.run("--engine", "local")
+    assert code == 0, err
+    lab.eventually(lambda: desk.document("--results")[1]["state"] == "complete", "the end of both trials")
+    code, found = desk.document("--results")
+    assert [row["values"] for row in found["ranking"]] == [{RATE: 2.0}, {RATE: 1.0}]
+
+
 def test_a_job_array_is_submitted_run_and_ranked(desk: Desk, array: Array) -> None:
     code, out, _ = desk.run("--engine", "slurm")
     assert code == 0
