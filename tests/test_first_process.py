@@ -97,8 +97,9 @@ def test_without_it_they_stay(tmp_path: Path) -> None:
 
 def test_an_interrupt_from_the_terminal_arrives_once(tmp_path: Path) -> None:
     text = (
-        "import signal, time; heard = []; signal.signal(2, lambda *_: heard.append(1)); print('here', flush=True); "
-        "signal.pause(); time.sleep(0.5); raise SystemExit(len(heard))"
+        "import signal, time; heard = []; signal.signal(2, lambda *_: heard.append(1)); print('here', flush=True)\n"
+        "while not heard: time.sleep(0.01)\n"
+        "time.sleep(0.5); raise SystemExit(len(heard))"
     )
     pid, terminal = pty.fork()
     if pid == 0:
