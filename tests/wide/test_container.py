@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import containers
+import junit_schema
 import stand_in
 from containers import Container, UnavailableError
 from fakes import lab
@@ -98,6 +99,15 @@ def test_it_trains_at_once_and_records_a_video_without_network(container: Contai
         assert place.stat().st_uid == int(container.config.user) != 0
     assert len(outcome["videos"]) == 1
     assert container.seen("/home/robot/.local/state/spark-rl/runs/1/state.json").exists()
+
+
+def test_a_cell_of_the_smoke_matrix_passes_without_network(container: Container) -> None:
+    words = ("smoke", "--only", "Isaac-Cartpole-Direct-v0/rsl_rl/64", "--device", "cpu", "--json")
+    code, out, err = containers.finished(container.start(*words, "--junit", "/work/smoke.xml"), LIMIT_S)
+    assert code == 0, f"{out[-4000:]}{err[-4000:]}"
+    (cell,) = json.loads(out)["cells"]
+    assert (cell["status"], cell["iterations"], cell["played"]["steps"]) == ("passed", 6, 20)
+    junit_schema.agree(container.seen("/work/smoke.xml"), json.loads(out))
 
 
 def test_a_stop_ends_a_training_of_any_user_cleanly(container: Container) -> None:
