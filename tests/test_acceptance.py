@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import junit_schema
 import stand_in
 from fakes.entrypoints import Lab
 from planning import HOSTS
@@ -68,6 +69,28 @@ def test_every_agent_config_of_every_trainable_task_is_a_cell_and_is_parsed(isaa
         assert cell["argv"][-1] != ""
     counts = Counter(cell["state"] for cell in document["cells"])
     assert document["counts"] == {"accepted": 0, "planned": 0, "refused": 0, "rejected": 0} | counts
+
+
+def test_the_plans_are_told_to_a_ci_as_runs_are(
+    isaaclab: Lab, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    code, document, _ = cli("--only", "*/train", "--junit", str(tmp_path / "plans.xml"), "--", "--nope")
+    suite = junit_schema.validate((tmp_path / "plans.xml").read_text(encoding="utf-8"))
+    told = (suite.get("tests"), suite.get("failures"), suite.get("skipped"))
+    counts = document["counts"]
+    assert code == 1
+    assert told == (str(len(document["cells"])), str(counts["rejected"]), str(counts["refused"]))
+    assert f"{counts['rejected']} rejected" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [("--jobs", "3"), ("--require", "x"), ("--fail-fast",), ("--device", "cpu")])
+def test_what_only_runs_have_means_nothing_for_plans(isaaclab: Lab, cli: Cli, words: tuple[str, ...]) -> None:
+    code, document, _ = cli(*words)
+    assert (code, document["error"]["message"]) == (
+        2,
+        f"{words[0]} has no meaning with --plan-only: nothing is run",
+    )
 
 
 def test_an_agent_config_that_no_algorithm_leads_to_is_named(isaaclab: Lab, cli: Cli) -> None:
