@@ -28,12 +28,14 @@ def write(root: Path, files: dict[str, str]) -> Path:
 def test_interfaces_of_a_tree(tmp_path: Path) -> None:
     names = {"net/fast0/operstate": "up", "net/fast0/mtu": "9000", "net/fast0/device/vendor": "0x15b3"}
     write(tmp_path, names | {"net/br-1/operstate": "down", "net/br-1/mtu": "1500", "net/lo/operstate": "unknown"})
+    write(tmp_path, {"net/new/operstate": "down", "net/new/carrier": "1", "net/br-1/carrier": "0"})
     (tmp_path / "proc/net").mkdir(parents=True)
     line = "fd000000000000000000000000000002 02 40 00 80   fast0\n"
     (tmp_path / "proc/net/if_inet6").write_text(line, encoding="ascii")
     assert interfaces(tmp_path) == (
         Interface(name="br-1", mtu=1500, virtual=True),
         Interface(name="fast0", up=True, addresses=("fd00::2/64",), mtu=9000),
+        Interface(name="new", up=True, virtual=True),
     )
 
 

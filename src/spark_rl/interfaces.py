@@ -25,13 +25,18 @@ def interfaces(root: Path = SYSTEM) -> tuple[Interface, ...]:
             found.append(
                 Interface(
                     name=place.name,
-                    up=_text(place / "operstate") in ("up", "unknown"),
+                    up=_is_up(place),
                     addresses=(*_ipv4(place.name), *six.get(place.name, ())),
                     mtu=int(mtu) if mtu.isdecimal() else None,
                     virtual=not (place / "device").exists(),
                 )
             )
     return tuple(found)
+
+
+def _is_up(card: Path) -> bool:
+    """Say whether a card is up; its state follows the carrier by up to a second."""
+    return _text(card / "operstate") in ("up", "unknown") or _text(card / "carrier") == "1"
 
 
 def rdma(root: Path = SYSTEM) -> tuple[RdmaDevice, ...]:
