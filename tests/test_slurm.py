@@ -205,6 +205,17 @@ def test_a_dry_run_shows_what_would_be_submitted(
     assert cluster.read("jobs/71") == script
 
 
+def test_several_nodes_are_planned_without_the_network_of_this_host(
+    train: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--nnodes", "2", "--gpus", "2", "--node-timeout", "7m", "--dry-run", "--json")
+    assert spark_rl([*train, *words]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document.get("nodes"), "NCCL_SOCKET_IFNAME" in document["env"]) == (None, False)
+    assert document["reasons"]["NCCL_SOCKET_IFNAME"] == "settled when the run starts: head is a name"
+    assert "--node-timeout 7m" in document["script"]
+
+
 @pytest.mark.parametrize(
     ("given", "saves"),
     [
@@ -229,6 +240,8 @@ def test_checkpoints_fit_the_time_limit(
         (["--engine", "slrum"], "there is no engine slrum"),
         (["--time", "soon"], "--time must be a time, not 'soon'"),
         (["--gpus", "all"], "a job must say how many GPUs it wants of a node"),
+        (["--nnodes", "2", "--node-rank", "0"], "--node-rank is for the engine to say: it knows its nodes"),
+        (["--engine", "local", "--time", "8h"], "--time and --partition are for a job, and this runs here"),
     ],
 )
 def test_what_cannot_be_submitted(

@@ -17,7 +17,7 @@ from fakes import lab
 from fakes.configured import Lab
 from spark_rl import engines, registry, sweeps
 from spark_rl.__main__ import run
-from spark_rl.engines import Status, Submission, ray
+from spark_rl.engines import State, Status, Submission, ray, slurm
 from spark_rl.launch import trial as trials
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Array:
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
+        self.state: State = "done"
 
     def render(self, submission: Submission) -> str:
         return ray.render(submission)
@@ -84,7 +85,7 @@ class Array:
         return str(len(self.submissions))
 
     def poll(self, ident: str) -> Status:
-        return Status(state="pending", native=ident)
+        return Status(state=self.state, native=ident)
 
     def cancel(self, ident: str) -> None:
         self.submissions.clear()
@@ -192,6 +193,7 @@ def test_nothing_of_ray_is_loaded_to_plan() -> None:
     [
         (("--engine", "slrum"), "", "there is no engine slrum"),
         (("--engine", "slurm"), "search = 'optuna'\n[budget]\ncombinations = 2\n", "--engine slurm cannot have optuna"),
+        (("--engine", "slurm"), "[budget]\ntime = '1h'\n", "--engine slurm keeps no budget of time"),
         (("--engine", "slurm"), "scheduler = 'asha'\n", "--engine slurm cannot have asha"),
         (("--engine", "slurm", "--address", "auto"), "", "--address names a Ray cluster"),
         (("--resume",), "", "no sweep lr was started in "),
@@ -226,6 +228,23 @@ def test_a_job_array_takes_the_settings_of_slurm(desk: Desk, array: Array, monke
     assert desk.run("--engine", "slurm")[0] == 0
     (submission,) = array.submissions
     assert (dict(submission.options), submission.time_s) == ({"partition": "gpu"}, 5400)
+
+
+def test_what_an_array_still_has_is_not_submitted_again(desk: Desk, array: Array) -> None:
+    assert desk.run("--engine", "slurm")[0] == 0
+    array.state = "running"
+    code, found = desk.document("--resume", "--engine", "slurm")
+    assert (code, found["error"]["message"].endswith("still goes on: slurm 1")) == (1, True)
+    assert len(array.submissions) == 1
+
+
+def test_an_array_is_for_the_gpus_of_its_nodes(desk: Desk, array: Array) -> None:
+    budget = "[budget]\nparallel = 1\n"
+    desk.file.write_text(RECIPE.replace('device = "cpu"\n', "") + SPACE + budget, encoding="utf-8")
+    assert desk.run("--engine", "slurm")[0] == 0
+    (submission,) = array.submissions
+    assert (submission.gpus, submission.memory_mib, submission.parallel) == (1, None, 1)
+    assert "#SBATCH --array=0-1%1\n" in slurm.render(submission)
 
 
 def test_without_ray_trials_run_here_one_after_the_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

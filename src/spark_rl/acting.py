@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from spark_rl.errors import RequestError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,6 +35,8 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         if wanted is not None:
             _hand_over(request, facts, run, given, wanted)
             return
+    if not adopt and (given.get("time_limit") or given.get("partition")):
+        raise RequestError("--time and --partition are for a job, and this runs here", "add --engine slurm")
     what = replace(_started(request, facts, run, given), job=job)
     prepare.remember(facts)
     as_json = given["as_json"]
@@ -77,7 +81,11 @@ def _wanted(request: Request, facts: Facts, run: Run | None, given: Mapping[str,
     if engine == submitting.LOCAL:
         return None
     named = facts.installation.path if facts.chosen == "named by --isaaclab" else None
-    words = ("stall_timeout", given.get("stall_timeout")), ("memory_reserve", given.get("memory_reserve"))
+    told = [name for name in ("node_rank", "master_addr", "master_port") if given.get(name) is not None]
+    if told:
+        option = f"--{told[0].replace('_', '-')}"
+        raise RequestError(f"{option} is for the engine to say: it knows its nodes", f"leave {option} out")
+    words = [(name, given.get(name)) for name in ("stall_timeout", "memory_reserve", "node_timeout")]
     pairs = (("isaaclab", named), *words, ("max_restarts", given.get("max_restarts") or None))
     more = [word for name, value in pairs if value for word in (f"--{name.replace('_', '-')}", str(value))]
     return submitting.Wanted(
@@ -90,6 +98,10 @@ def _wanted(request: Request, facts: Facts, run: Run | None, given: Mapping[str,
     )
 
 
+HEAD = "head"
+"""Stands for the host where nodes meet: a name, of which nothing is known where a job is submitted."""
+
+
 def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any], wanted: Wanted) -> None:
     """Plan a training for the machines of an engine, and submit it or show what would be submitted."""
     from spark_rl import documents, engines, prepare, render
@@ -99,7 +111,9 @@ def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[s
     # The pre-flight is for the node, and done there; where nodes meet is known there alone.
     what = _started(replace(request, preflight=False, nnodes=1), facts, run, given)
     request = submitting.fitted(request, wanted, what.plan.library)
-    what = replace(_started(replace(request, preflight=False), facts, run, given), request=request)
+    head = HEAD if request.nnodes > 1 else None
+    what = _started(replace(request, preflight=False, master_addr=head), facts, run, given)
+    what = replace(what, request=request, plan=replace(what.plan, nodes=()))
     prepare.remember(facts)
     told = submitting.submission(request, wanted)
     if given["dry_run"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_rl import (
-    engines,
     launch,
     plan,
     prepare,
@@ -24,9 +24,9 @@ from spark_rl import (
     tuning,
     tunings,
 )
-from spark_rl.engines import ray
+from spark_rl.engines import ray, slurm
 from spark_rl.errors import RequestError
-from spark_rl.launch import fields, sweeping
+from spark_rl.launch import fields, submitting, sweeping
 from spark_rl.launch import trial as trials
 from spark_rl.sweep import expansion, packing, reading
 from spark_rl.text import did_you_mean
@@ -103,8 +103,8 @@ def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any
 
 def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
     if given["engine"] != "ray":
-        values = settings.load(field.cwd) if given["engine"] == "slurm" else None
-        return sweeping.submit(field, planned.needs, engines.load(given["engine"]), values)
+        return sweeping.submit(field, planned.needs, given["engine"], settings.load(field.cwd))
+    sweeping.refuse_twice(field)
     view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
     return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 
@@ -139,6 +139,8 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
     if given["engine"] == "ray":
         ray.installed()
         return
+    if asked.time_s is not None:
+        raise RequestError(f"--engine {given['engine']} keeps no budget of time", "leave out time in [budget]")
     for name, why in (("optuna", "each suggestion needs the results before it"), ("asha", "nobody watches it there")):
         if name in (asked.search, asked.scheduler):
             raise RequestError(
@@ -207,7 +209,10 @@ def _planned(desk: Desk, facts: Facts, known: Sequence[Trial], given: Mapping[st
         every = tuple(known) or expansion.trials(wanted, draw)
         shown = every
     asked = [request_of(wanted, trial, facts, desk.cwd) for trial in shown]
-    asked = [replace(request, preflight=given["preflight"]) for request in asked]
+    elsewhere = given["engine"] == "slurm"
+    if elsewhere:
+        facts = submitting.supposed(facts, asked[0])
+    asked = [replace(request, preflight=given["preflight"] and not elsewhere) for request in asked]
     plans = _decided(asked, facts, prepare.Checking(wanted=given["check"], tell=render.talk))
     prepare.remember(facts)
     return Planned(
@@ -297,7 +302,11 @@ def trial(folder: Path, number: int, values: str | None, *, leash: bool) -> int:
     cwd, home = Path(start["cwd"]), sweeps.home(folder, number)
     home.mkdir(parents=True, exist_ok=True)
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=start["isaaclab"]))
-    request = replace(request_of(wanted, one, facts, cwd), cwd=str(home), preflight=False)
+    in_a_job = slurm.here(os.environ) is not None
+    request = replace(request_of(wanted, one, facts, cwd), cwd=str(home), preflight=in_a_job)
+    if in_a_job:
+        job = submitting.Wanted(engine="slurm", settings=settings.load(cwd))
+        request = submitting.fitted(request, job, plan.resolve(request, facts)[1].library)
     ended = trials.run(
         trials.Task(folder=folder, number=number, request=request, facts=facts),
         plan=lambda asked: prepare.decide(asked, facts),

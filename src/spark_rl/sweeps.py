@@ -23,6 +23,7 @@ HOME = Path("logs", "sweeps")
 SCHEMA = "spark-rl/sweep-start/1"
 
 _START, _TRIALS, _RUN, _REPORTS, _STOPPED = "sweep.json", "trials.json", "run", "reports.jsonl", "stopped"
+_SUBMITTED = "submitted.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +43,30 @@ def create(cwd: Path, name: str, stamp: str) -> Path:
     for again in ("", *(f"-{number}" for number in range(2, 100))):
         folder = cwd / HOME / f"{name}_{stamp}{again}"
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir(mode=0o700, parents=True)
         except FileExistsError:
             continue
         except OSError as error:
             raise _unwritable(folder, error) from error
         return folder
     raise CheckError(f"{cwd / HOME} is full of sweeps called {name}_{stamp}", "start again in a second")
+
+
+def note_submitted(folder: Path, engine: str, ident: str) -> None:
+    """Write down which engine has the trials, under which id.
+
+    Raises:
+        CheckError: It cannot be written.
+    """
+    _write(folder / _SUBMITTED, {"engine": engine, "ident": ident})
+
+
+def submitted(folder: Path) -> tuple[str, str] | None:
+    """Return the engine that was last given trials, and its id of them."""
+    with suppress(OSError, ValueError, KeyError):
+        found = json.loads((folder / _SUBMITTED).read_bytes())
+        return str(found["engine"]), str(found["ident"])
+    return None
 
 
 def newest(cwd: Path, name: str) -> Path | None:

@@ -22,8 +22,9 @@ class Submission:
 
     ``commands`` are the command lines: one per node of one training, or one per element of an array. ``env`` is set
     over the environment there. ``gpus`` and ``cpus`` are per command, ``memory_mib`` too (None: the engine's default).
-    ``log`` is the file that takes the output, ``time_s`` the time limit in seconds. ``options`` are the engine's own,
-    as its module names them. ``run`` is the number of the record that waits for the one command, if any.
+    ``parallel`` is the most elements of an array that run at once. ``log`` is the file that takes the output,
+    ``time_s`` the time limit in seconds. ``options`` are the engine's own, as its module names them. ``run`` is the
+    number of the record that waits for the one command, if any.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Submission:
     gpus: int = 0
     cpus: int = 1
     memory_mib: int | None = None
+    parallel: int | None = None
     time_s: int | None = None
     options: tuple[tuple[str, str], ...] = ()
     run: str | None = None

@@ -85,7 +85,7 @@ def _directives(submission: Submission) -> Iterator[str]:
         ("cpus-per-task", str(submission.cpus) if submission.cpus > 1 else None),
         ("gres", f"{options.get('gres') or 'gpu'}:{submission.gpus}" if submission.gpus else None),
         ("mem", f"{submission.memory_mib}M" if submission.memory_mib else None),
-        ("array", f"0-{len(submission.commands) - 1}" if several else None),
+        ("array", _array(submission) if several else None),
         ("chdir", submission.cwd),
         ("output", _log(submission.log, several=several)),
         ("open-mode", "append"),
@@ -95,6 +95,11 @@ def _directives(submission: Submission) -> Iterator[str]:
     yield "#SBATCH --requeue"
     if options.get("sbatch"):
         yield f"#SBATCH {options['sbatch']}"
+
+
+def _array(submission: Submission) -> str:
+    limit = f"%{submission.parallel}" if submission.parallel else ""
+    return f"0-{len(submission.commands) - 1}{limit}"
 
 
 def _log(log: str, *, several: bool) -> str:

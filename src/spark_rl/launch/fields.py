@@ -93,11 +93,12 @@ def submission(field: Field, each: Needs, trials: Sequence[Trial]) -> Submission
         name=field.sweep.name,
         commands=tuple(_command(field.folder, trial.number) for trial in trials),
         cwd=str(field.cwd),
-        log=str(field.folder / "trials-%a.log"),
+        log=str(field.folder / "trials.log"),
         env=_carried(os.environ),
         gpus=ceil(each.gpus),
         cpus=each.cpus,
         memory_mib=each.memory_mib,
+        parallel=field.sweep.parallel,
     )
 
 

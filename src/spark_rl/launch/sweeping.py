@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_rl import supervisor, sweeps
+from spark_rl import engines, supervisor, sweeps
 from spark_rl.engines import orders
 from spark_rl.engines import ray as engine
 from spark_rl.errors import CheckError
@@ -18,7 +18,6 @@ from spark_rl.sweep import Result, Trial, expansion, ranking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spark_rl.engines import Engine
     from spark_rl.launch.fields import Field
     from spark_rl.model import Settings
     from spark_rl.supervisor import Ending
@@ -75,28 +74,50 @@ class Swept:
         return len(self.results) == self.total and all(result.decided for result in self.results)
 
 
-def submit(field: Field, each: Needs, how: Engine, values: Settings | None = None) -> Swept:
+def submit(field: Field, each: Needs, name: str, values: Settings) -> Swept:
     """Hand the trials that are left to an engine that runs them without this process.
 
     Args:
         field: The sweep and its trials.
         each: What a trial takes.
-        how: The engine.
-        values: The settings that hold the engine's own options and the time limit of a trial, None for none.
+        name: The engine.
+        values: The settings, which hold Slurm's own options, the time limit of a trial and its CPUs.
 
     Raises:
-        CheckError: The engine refuses, or nothing is left to do.
+        CheckError: The engine refuses, nothing is left to do, or what was submitted before still goes on.
         RequestError: The time limit is none.
     """
     trials = [result.trial for result in fields.left(field)]
     if not trials:
         raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
+    refuse_twice(field)
     told = fields.submission(field, each, trials)
-    if values is not None:
-        limit = submitting.limit_s(submitting.Wanted(engine="slurm", settings=values))
-        told = replace(told, options=submitting.options(values), time_s=limit)
-    ident = how.submit(told)
+    if name == "slurm":
+        cpus = field.sweep.cpus or values.get("slurm_cpus").value or told.cpus
+        told = replace(
+            told,
+            options=submitting.options(values),
+            time_s=submitting.limit_s(submitting.Wanted(engine=name, settings=values)),
+            cpus=int(cpus),
+            memory_mib=field.sweep.memory_mib,
+        )
+    ident = engines.load(name).submit(told)
+    sweeps.note_submitted(field.folder, name, ident)
     return Swept(field=field, results=fields.results(field), submitted=ident)
+
+
+def refuse_twice(field: Field) -> None:
+    """Stop where an engine still has trials of this sweep: two starts of a trial would meet in one folder.
+
+    Raises:
+        CheckError: It has.
+    """
+    name, ident = sweeps.submitted(field.folder) or (None, "")
+    if name is not None and engines.load(name).poll(ident).state in ("pending", "running"):
+        raise CheckError(
+            f"what was submitted for {field.folder} still goes on: {name} {ident}",
+            "see how far it is with --results" + (f", or end it: scancel {ident}" if name == "slurm" else ""),
+        )
 
 
 def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, address: str | None, view: View) -> Swept:
