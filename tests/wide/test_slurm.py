@@ -240,6 +240,33 @@ def test_an_array_runs_every_command_as_a_run_of_its_own(desk: Desk) -> None:
     assert all("succeeded: run" in (desk.folder / f"trial-{index}.log").read_text() for index in range(3))
 
 
+def test_a_sweep_is_an_array_whose_trials_survive_the_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    behave(monkeypatch, "train pace=0.5 scale=agent.algorithm.learning_rate")
+    monkeypatch.setenv("SPARK_RL_SLURM_TIME", "1m")
+    recipe = 'task = "Isaac-Cartpole-Direct"\nlibrary = "rsl_rl"\nnum_envs = 64\nmax_iterations = 80\ndevice = "cpu"\n'
+    space = '[space]\n"agent.algorithm.learning_rate" = { grid = [1.0, 2.0] }\n'
+    (desk.folder / "lr.toml").write_text(f"seeds = [1]\n[recipe]\n{recipe}{space}", encoding="utf-8")
+    sweep = ("sweep", "lr.toml", "--isaaclab", str(desk.lab), "--no-check", "--json")
+    code, out, err = desk.call(*sweep, "--engine", "slurm")
+    assert code == 0, f"{out}{err}"
+    code, out, _ = desk.call(*sweep, "--resume", "--engine", "slurm")
+    assert (code, "still goes on: slurm" in out) == (1, True)
+
+    def results() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(desk.call(*sweep, "--results")[1])
+        return found
+
+    deadline = time.monotonic() + PATIENCE_S
+    while (found := results())["state"] != "complete":
+        assert time.monotonic() < deadline, found
+        time.sleep(2)
+    assert [row["values"]["agent.algorithm.learning_rate"] for row in found["ranking"]] == [2.0, 1.0]
+    trials = [run for run in registry.entries() if not isinstance(run, BadRecord)]
+    assert [(run.state, run.progress.iteration, len(run.attempts) > 1) for run in trials] == [
+        ("succeeded", 80, True)
+    ] * 2
+
+
 def test_several_nodes_are_told_their_place_and_of_the_limit(desk: Desk, cluster: slurmd.Slurm) -> None:
     write = 'echo "$SPARK_RL_STATE $*" > "$SLURMD_NODENAME.note"'
     wait = "trap 'touch \"$SLURMD_NODENAME.heard\"; exit 0' USR1; while :; do sleep 0.1; done"
