@@ -26,7 +26,7 @@ def train(request: Request, more: tuple[str, ...] = ()) -> tuple[str, ...]:
         *(word for name, value in named if value is not None for word in (f"--{name.replace('_', '-')}", str(value))),
         *window,
         *(("--video",) if request.video else ()),
-        *("--assets", request.assets),
+        *(("--assets", request.assets) if request.assets != "auto" else ()),
         *(("--no-preflight",) if not request.preflight else ()),
         *more,
         *request.options,

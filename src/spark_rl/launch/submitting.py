@@ -117,9 +117,11 @@ def _gpus(request: Request) -> int:
 def submission(request: Request, wanted: Wanted) -> Submission:
     """Return what is submitted for a request: spark-rl itself, which takes the waiting record up in the job."""
     settings, cpus = wanted.settings, wanted.settings.get("slurm_cpus").value
+    # What was asked for wins over the settings that the job reads.
+    own = ("--assets", "auto") if request.assets == "auto" and settings.text("assets") else ()
     return engines.Submission(
         name=request.run_name or request.task,
-        commands=((*_program(settings), *commands.train(request, (*wanted.more, "--adopt"))),),
+        commands=((*_program(settings), *commands.train(request, (*own, *wanted.more, "--adopt"))),),
         cwd=request.cwd,
         log=str(registry.folder() / "jobs" / "%j.log"),
         env=(("SPARK_RL_STATE", str(registry.folder())),),
