@@ -12,6 +12,7 @@ import pytest
 
 import junit_schema
 from fakes import lab
+from spark_rl.__main__ import run
 
 if TYPE_CHECKING:
     import subprocess
@@ -180,6 +181,30 @@ def test_two_jobs_run_at_once(desk: Desk) -> None:
         began[cell["library"]] = (state["started_at"], state["ended_at"])
     assert began["rsl_rl"][0] < began["skrl"][1]
     assert began["skrl"][0] < began["rsl_rl"][1]
+
+
+def test_cells_with_names_alike_are_told_apart(desk: Desk) -> None:
+    longer = RSL_RL.replace("train = 4", "train = 5")
+    assert longer != RSL_RL
+    code, document = desk.smoke("train", f'{RSL_RL}label = "a b"\n{longer}label = "a_b"\n', "--jobs", "1")
+    assert (code, [cell["iterations"] for cell in document["cells"]]) == (0, [4, 5])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fail-fats",), "unknown option --fail-fats"),
+        (("--plan-only", "--fail-fats"), "unknown option --fail-fats"),
+        (("--plan-only", "--task", "Isaac-Ant-v0"), "--task is what the matrix varies"),
+        (("--max-slowdown", "20"), "--max-slowdown is a percentage against a baseline"),
+        (("env.decimation=4",), "env.decimation=4 reaches plans alone"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    assert run(["smoke", *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_first_failure_ends_all_with_fail_fast(desk: Desk) -> None:

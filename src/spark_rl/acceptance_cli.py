@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from spark_rl.errors import RequestError
 from spark_rl.proofs import Report, Result
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from spark_rl.proofs import Status
 
 _WIDTH = 200
+_VARIED = frozenset(("__task", "__checkpoint", "__agent", "__rl_library", "__library", "__algorithm"))
+"""Options that each cell has for itself, dashes as underscores."""
 
 
 def plan_only(
@@ -46,6 +49,9 @@ def plan_only(
     )
     from spark_rl.tables import Screen
 
+    varied = [word for word in (*rest, *passthrough) if word.partition("=")[0].replace("-", "_") in _VARIED]
+    if varied:
+        raise RequestError(f"{varied[0]} is what the matrix varies", "choose cells with --only")
     cwd, began = Path.cwd(), time.time()
     known = settings.load(cwd)
 

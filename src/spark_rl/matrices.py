@@ -69,6 +69,8 @@ def write(file: Path, text: str) -> None:
     Raises:
         CheckError: It cannot be written.
     """
+    if not file.name:
+        raise CheckError(f"the report cannot be written to {file}", "name a file")
     new = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

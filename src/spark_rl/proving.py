@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 import time
 from contextlib import suppress
@@ -32,9 +33,10 @@ from spark_rl import (
     smoke_view,
     tables,
 )
-from spark_rl.errors import RequestError
+from spark_rl.errors import CheckError, RequestError
 from spark_rl.proofs import Report
 from spark_rl.tables import Screen
+from spark_rl.words import split_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +70,9 @@ class Scene:
         Raises:
             RequestError: The matrix, a pattern or the baseline is wrong, or there is no Isaac Lab.
         """
+        slowdown = given["max_slowdown"]
+        if slowdown is not None and not (given["baseline"] and math.isfinite(slowdown)):
+            raise RequestError("--max-slowdown is a percentage against a baseline", "add --baseline FILE")
         file, cells = matrices.load(given["matrix"] or matrices.DEFAULT)
         return cls(
             cwd=cwd,
@@ -157,15 +162,18 @@ def act(
     Raises:
         RequestError: An option or a word has no meaning with ``--plan-only``, or without it.
     """
+    split_overrides(rest, own)
     if given["plan_only"]:
-        beside = [name for name in _OF_RUNS if given[name]]
+        beside = [name for name in _OF_RUNS if given[name] or (given[name] is not None and given[name] is not False)]
         if beside:
             option = beside[0].replace("_", "-")
             raise RequestError(f"--{option} has no meaning with --plan-only: nothing is run", f"leave --{option} out")
         acceptance_cli.plan_only(given, rest=rest, passthrough=passthrough, own=own)
     if rest or passthrough or given["host_file"]:
         word = "--host" if given["host_file"] else (*rest, *passthrough)[0]
-        raise RequestError(f"{word} is for --plan-only", "a matrix file says what its cells run: --matrix FILE")
+        raise RequestError(
+            f"{word} reaches plans alone (--plan-only)", "a matrix file says what its cells run: --matrix FILE"
+        )
     smoke_test(given, cwd)
 
 
@@ -179,13 +187,33 @@ def smoke_test(given: Mapping[str, Any], cwd: Path) -> None:
     scene = Scene.set(given, cwd)
     report = _proven(scene, _folder(given["folder"], cwd))
     changes = scene.changes(report)
-    scene.write_junit(report)
+    unwritten = _unwritten(scene, report)
     matrices.append_summary(markdown.render(report, changes))
     _tell(report, changes, as_json=given["as_json"])
     if report.stopped_by is not None:
         raise typer.Exit(128 + report.stopped_by)
     slow = changes is not None and given["max_slowdown"] is not None and bool(changes.slower)
-    raise typer.Exit(0 if report.passed and not slow else 1)
+    if slow:
+        render.talk("error: cells are slower than --max-slowdown allows")
+    if unwritten is not None:
+        render.talk(f"error: {unwritten.message}")
+    raise typer.Exit(0 if report.passed and not slow and unwritten is None else 1)
+
+
+def _unwritten(scene: Scene, report: Report) -> CheckError | None:
+    """Write the JUnit file, and return why that was not possible: what has run is told all the same."""
+    try:
+        scene.write_junit(report)
+    except CheckError as error:
+        return error
+    return None
+
+
+def _keep(scene: Scene, results: tuple[Result, ...]) -> None:
+    """Write the JUnit file; it ends the matrix only where nothing has run yet."""
+    unwritten = _unwritten(scene, scene.report(results))
+    if unwritten is not None and all(result.status == "not-run" for result in results):
+        raise unwritten
 
 
 def _folder(named: Path | None, cwd: Path) -> Path:
@@ -211,7 +239,7 @@ def _proven(scene: Scene, folder: Path) -> Report:
             scene.wanted(folder),
             ready=scene.planner(),
             view=view,
-            keep=lambda results: scene.write_junit(scene.report(results)),
+            keep=functools.partial(_keep, scene),
         )
         return scene.report(smoke.cleared(results) if own else results, stopped_by)
     finally:

@@ -82,7 +82,9 @@ def check(baseline: object, file: str) -> Mapping[str, Any]:
 
 def _is_whole(document: Mapping[str, Any]) -> bool:
     cells, lab = document.get("cells"), document.get("isaaclab")
-    named = isinstance(cells, list) and all(isinstance(c, dict) and {"name", "status"} <= c.keys() for c in cells)
+    named = isinstance(cells, list) and all(
+        isinstance(c, dict) and isinstance(c.get("name"), str) and isinstance(c.get("status"), str) for c in cells
+    )
     return named and isinstance(lab, dict)
 
 

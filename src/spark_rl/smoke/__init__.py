@@ -245,8 +245,14 @@ def _unrun(cell: Cell, run: Matrix) -> Result:
     return Result(cell=cell, status="not-run", message=f"not run: {why}")
 
 
+_NAME = 150
+"""So much of a cell's name is in its folder's."""
+
+
 def _place(wanted: Wanted, cell: Cell, berth: Berth) -> Place:
-    folder = wanted.folder / re.sub(r"[^\w.+-]", "_", cell.name)
+    number = wanted.cells.index(cell) + 1
+    name = re.sub(r"[^\w.+-]", "_", cell.name)[:_NAME]
+    folder = wanted.folder / f"{number:02}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     return Place(
         folder=folder,
