@@ -20,8 +20,8 @@ ulimit -c 0
 export SPARK_RL_STATE='/home/ada/my state'
 
 # Ahead of the time limit Slurm sends USR1, and scancel sends TERM: spark-rl ends its run in time.
-trap 'heard=1; kill -USR1 "$run"' USR1
-trap 'heard=1; kill -TERM "$run"' TERM
+trap 'heard=1; kill -USR1 $!' USR1
+trap 'heard=1; kill -TERM $!' TERM
 apptainer exec --nv /images/lab.sif spark-rl train --task Isaac-Ant-Direct-v0 --num-envs 4096 \
   --adopt env.decimation=2 &
 run=$!

@@ -26,8 +26,8 @@ node() {
 }
 export -f node
 # Ahead of the time limit Slurm sends USR1, and scancel sends TERM: spark-rl ends its run in time.
-trap 'heard=1; kill -USR1 "$run"' USR1
-trap 'heard=1; kill -TERM "$run"' TERM
+trap 'heard=1; kill -USR1 $!' USR1
+trap 'heard=1; kill -TERM $!' TERM
 srun --kill-on-bad-exit=0 bash -c node &
 run=$!
 # A signal cuts a wait short.

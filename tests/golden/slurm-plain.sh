@@ -9,8 +9,8 @@
 #SBATCH --requeue
 
 # Ahead of the time limit Slurm sends USR1, and scancel sends TERM: spark-rl ends its run in time.
-trap 'heard=1; kill -USR1 "$run"' USR1
-trap 'heard=1; kill -TERM "$run"' TERM
+trap 'heard=1; kill -USR1 $!' USR1
+trap 'heard=1; kill -TERM $!' TERM
 spark-rl train --task Isaac-Ant-Direct-v0 --num-envs 4096 --adopt env.decimation=2 &
 run=$!
 # A signal cuts a wait short.
