@@ -26,16 +26,11 @@ LIFT = '[[cells]]\ntask = "Isaac-Lift-Cube-Franka-v0"\nlibrary = "rsl_rl"\ntrain
 NAME = "Isaac-Cartpole-Direct-v0/rsl_rl/16"
 
 
-class Desk:
-    """A folder to work in, and an Isaac Lab 3.0 whose Python is the fake trainer."""
+class Desk(lab.Desk):
+    """A desk at which matrices are run."""
 
     def __init__(self, folder: Path) -> None:
-        self.cwd = folder / "cwd"
-        self.cwd.mkdir()
-        self.temp = folder / "temp"
-        self.temp.mkdir()
-        self.lab = lab.package(folder / "env")
-        self.notes = lab.Notes(folder / "notes")
+        super().__init__(folder)
         self.junit = folder / "junit.xml"
 
     def start(self, behaviour: str, matrix: str, *words: str, **env: str) -> subprocess.Popen[str]:

@@ -29,16 +29,8 @@ PACE = "pace=0.05"
 """An iteration takes the same time whatever the env count: throughput doubles with it."""
 
 
-class Desk:
-    """A folder to work in, and an Isaac Lab 3.0 whose Python is the fake trainer."""
-
-    def __init__(self, folder: Path) -> None:
-        self.cwd = folder / "cwd"
-        self.cwd.mkdir()
-        self.temp = folder / "temp"
-        self.temp.mkdir()
-        self.lab = lab.package(folder / "env")
-        self.notes = lab.Notes(folder / "notes")
+class Desk(lab.Desk):
+    """A desk at which env counts are measured."""
 
     def start(self, behaviour: str, *words: str, library: str = "rsl_rl") -> Any:
         action, *rest = words

@@ -14,6 +14,7 @@ import json
 import select
 import socket
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ class Line:
         self.connection.close()
 
 
-class Post:
+class Post(ABC):
     """One node's end of it. ``ends`` are the others that are over, by node; ``progress`` is what node 0 tells."""
 
     def __init__(self, *, node: int, count: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -130,8 +131,9 @@ class Post:
             return []
         return [by_socket[one] for one in select.select([*by_socket], [], [], seconds)[0]]
 
+    @abstractmethod
     def _take(self, line: Line, document: Document) -> None:
-        raise NotImplementedError
+        """Take what was heard on a line."""
 
     def _lost(self, line: Line, why: str) -> None:
         line.close()

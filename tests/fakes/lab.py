@@ -45,6 +45,18 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
+class Desk:
+    """A folder to work in, one for temporary files, and an Isaac Lab 3.0 whose Python is the fake trainer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cwd = folder / "cwd"
+        self.cwd.mkdir()
+        self.temp = folder / "temp"
+        self.temp.mkdir()
+        self.lab = package(folder / "env")
+        self.notes = Notes(folder / "notes")
+
+
 class Notes:
     """What the fake trainer wrote down."""
 
