@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from spark_rl.evidence import RankEnd
-from spark_rl.reasons import find_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,6 +142,8 @@ def culprit(evidence: Evidence) -> Culprit | None:
 
 def _why(end: RankEnd, evidence: Evidence) -> Reason | None:
     """Return why one rank ended; TERM is what torchrun sends to those that are left."""
+    from spark_rl.reasons import find_reason  # every plan reads this module, and none needs the failures
+
     if not end.exit_status and not end.output:
         return None
     return find_reason(
