@@ -193,6 +193,8 @@ def test_cells_with_names_alike_are_told_apart(desk: Desk) -> None:
         (("--plan-only", "--task", "Isaac-Ant-v0"), "--task is what the matrix varies"),
         (("--max-slowdown", "20"), "--max-slowdown is a percentage against a baseline"),
         (("env.decimation=4",), "env.decimation=4 reaches plans alone"),
+        (("--matrix", "~nobody-here/m.toml"), "the matrix ~nobody-here/m.toml cannot be read"),
+        (("--matrix", "m" * 300), "cannot be read: File name too long"),
     ],
 )
 def test_words_that_mean_nothing_are_refused(

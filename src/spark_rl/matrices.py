@@ -34,13 +34,13 @@ def load(name: str) -> tuple[str, tuple[Cell, ...]]:
     Raises:
         RequestError: It cannot be read, or is no matrix.
     """
-    file = Path(name).expanduser()
-    if not file.is_file() and file.name == name and file.stem in shipped():
-        file = _SHIPPED / f"{file.stem}.toml"
     try:
+        file = Path(name).expanduser()
+        if not file.is_file() and file.name == name and file.stem in shipped():
+            file = _SHIPPED / f"{file.stem}.toml"
         document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: ~ of somebody who is not there
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
         hint = f"give the path of a TOML file, or {either(shipped())}"
         raise RequestError(f"the matrix {name} cannot be read: {why}", hint) from error
     except tomllib.TOMLDecodeError as error:

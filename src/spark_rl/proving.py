@@ -220,13 +220,18 @@ def _folder(named: Path | None, cwd: Path) -> Path:
     """Return the folder for all that the cells leave: a new one, or one that was named and is empty.
 
     Raises:
-        RequestError: There is something in it.
+        RequestError: There is something in it, or it cannot be made.
     """
     if named is None:
         return Path(tempfile.mkdtemp(prefix="spark-rl-smoke-"))
-    folder = cwd / named.expanduser()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RequestError(f"--folder {named} is not an empty folder", "name a new one, or remove it first")
+    try:
+        folder = cwd / named.expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RequestError(f"--folder {named} is not an empty folder", "name a new one, or remove it first")
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~ of somebody who is not there
+        why = getattr(error, "strerror", error)
+        raise RequestError(f"--folder {named} cannot be made: {why}", "name another folder") from error
     return folder
 
 
