@@ -157,13 +157,16 @@ def _nodes(command: Sequence[str]) -> Iterator[str]:
 
 
 def _wrapped(words: Sequence[str], indent: str = "  ") -> str:
-    """Return words as shell, in lines that a person can read."""
+    """Return words as shell, in lines that a person can read: an option stays with its value."""
     lines: list[str] = []
+    before = ""
     for word in map(shlex.quote, words):
-        if lines and len(lines[-1]) + len(word) < _WIDTH:
+        is_value = before.startswith("--") and "=" not in before and not word.startswith("-")
+        if lines and (is_value or len(lines[-1]) + len(word) < _WIDTH):
             lines[-1] += f" {word}"
         else:
             lines.append(word)
+        before = word
     return f" \\\n{indent}".join(lines)
 
 
