@@ -243,7 +243,7 @@ def test_an_array_runs_every_command_as_a_run_of_its_own(desk: Desk) -> None:
 def test_a_sweep_is_an_array_whose_trials_survive_the_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     behave(monkeypatch, "train pace=0.5 scale=agent.algorithm.learning_rate")
     monkeypatch.setenv("SPARK_RL_SLURM_TIME", "1m")
-    recipe = 'task = "Isaac-Cartpole-Direct"\nlibrary = "rsl_rl"\nnum_envs = 64\nmax_iterations = 80\ndevice = "cpu"\n'
+    recipe = 'task = "Isaac-Cartpole-Direct"\nlibrary = "rsl_rl"\nnum_envs = 64\nmax_iterations = 140\ndevice = "cpu"\n'
     space = '[space]\n"agent.algorithm.learning_rate" = { grid = [1.0, 2.0] }\n'
     (desk.folder / "lr.toml").write_text(f"seeds = [1]\n[recipe]\n{recipe}{space}", encoding="utf-8")
     sweep = ("sweep", "lr.toml", "--isaaclab", str(desk.lab), "--no-check", "--json")
@@ -263,7 +263,7 @@ def test_a_sweep_is_an_array_whose_trials_survive_the_time_limit(desk: Desk, mon
     assert [row["values"]["agent.algorithm.learning_rate"] for row in found["ranking"]] == [2.0, 1.0]
     trials = [run for run in registry.entries() if not isinstance(run, BadRecord)]
     assert [(run.state, run.progress.iteration, len(run.attempts) > 1) for run in trials] == [
-        ("succeeded", 80, True)
+        ("succeeded", 140, True)
     ] * 2
 
 
