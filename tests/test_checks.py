@@ -341,6 +341,14 @@ def test_rl_games_of_3_0_needs_gym() -> None:
     assert preflight(new(without="gym")) == {}
 
 
+def test_rsl_rl_needs_git() -> None:
+    bare = machine(git=False)
+    assert doctor(bare, new())["git-missing"].level == "error"
+    assert preflight(new(), bare)["git-missing"].hint == "sudo apt-get install git"
+    assert "git-missing" not in preflight(new(), bare, library="skrl")
+    assert "git-missing" not in preflight(new(), machine(git=False, environ={"GIT_PYTHON_REFRESH": "quiet"}))
+
+
 def test_an_old_torch() -> None:
     found = preflight(new(packages={"torch": "2.9.1"}))["torch-version"]
     assert (found.level, found.message) == (

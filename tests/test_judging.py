@@ -211,6 +211,15 @@ def test_a_kill_from_outside_asks_for_the_memory() -> None:
     )
 
 
+@pytest.mark.parametrize(("saved", "told"), [(None, "from the beginning"), (20, "from its last checkpoint")])
+def test_what_saved_nothing_does_not_go_on_from_a_checkpoint(saved: int | None, told: str) -> None:
+    files = () if saved is None else ("model_20.pt",)
+    hint = crashed(status=-11, checkpoint_iteration=saved, checkpoints=files).hint
+    assert hint is not None
+    assert told in hint
+    assert hint.endswith("spark-rl runs resume")
+
+
 @pytest.mark.parametrize(
     ("ended_by", "output", "failure"),
     [

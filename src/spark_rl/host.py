@@ -25,6 +25,7 @@ VARIABLES = (
     "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
     "DISPLAY",
+    "GIT_PYTHON_REFRESH",
     "GLOO_SOCKET_IFNAME",
     "HOME",
     "ISAACSIM_ASSET_ROOT",
@@ -55,6 +56,7 @@ def probe(memory: Memory, environ: Mapping[str, str] | None = None) -> Host:
         memory_available_mib=memory.available_mib or 0,
         libgomp=find_library("libgomp.so.1", platform.machine()),
         gl=all(find_library(name, platform.machine()) for name in ("libGL.so.1", "libEGL.so.1")),
+        git=_on_path("git", environ),
         glibc=_glibc(),
         driver=driver,
         cuda=cuda,
@@ -97,6 +99,11 @@ def _folder(purpose: str, path: Path) -> Folder | None:
 def _asset_root(root: str | None) -> bool | None:
     """Say whether a local asset root holds Isaac's folder, None for an address or none."""
     return None if not root or "://" in root else os.path.isdir(f"{root}/Isaac")  # noqa: PTH112 - no error
+
+
+def _on_path(program: str, environ: Mapping[str, str]) -> bool:
+    places = (f"{folder}/{program}" for folder in environ.get("PATH", os.defpath).split(":"))
+    return any(os.access(place, os.X_OK) for place in places)
 
 
 def _glibc() -> str | None:

@@ -174,10 +174,10 @@ class Host:
     """Facts of the machine a plan is for: ``probe`` here, or a ``doctor --json`` document from there.
 
     Memory is in MiB. ``libgomp`` is the path of the system's libgomp.so.1, None when it is absent. ``cuda`` is the
-    newest CUDA that the driver runs. ``display``, ``gl`` (the GL and EGL libraries that record videos),
-    ``asset_host`` (whether NVIDIA's answers) and ``asset_root`` (whether a local ISAACSIM_ASSET_ROOT holds assets) are
-    None when nobody looked. ``interfaces`` and ``rdma`` are its network, for training over several hosts.
-    ``environ`` holds the few variables that decide something, as the caller has them.
+    newest CUDA that the driver runs. ``display``, ``gl`` (the GL and EGL libraries that record videos), ``git``
+    (whether it is on PATH), ``asset_host`` (whether NVIDIA's answers) and ``asset_root`` (whether a local
+    ISAACSIM_ASSET_ROOT holds assets) are None when nobody looked. ``interfaces`` and ``rdma`` are its network, for
+    training over several hosts. ``environ`` holds the few variables that decide something, as the caller has them.
     """
 
     machine: str
@@ -190,6 +190,7 @@ class Host:
     gpus: tuple[Gpu, ...] = ()
     display: bool | None = None
     gl: bool | None = None
+    git: bool | None = None
     glibc: str | None = None
     cuda: str | None = None
     asset_host: bool | None = None

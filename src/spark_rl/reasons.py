@@ -20,7 +20,9 @@ _CRASHES = frozenset(("SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSE
 _LAUNCHERS = ("ChildFailedError", "CalledProcessError", "SignalException", "KeyboardInterrupt")
 _LIBRARY_FOLDERS = ("/rsl_rl/", "/rl_games/", "/skrl/", "/stable_baselines3/")
 _TRAIN = "train one: spark-rl train, or name a file: --checkpoint PATH"
-_FEWER, _AGAIN = "use fewer environments (--num-envs)", "resume it from its last checkpoint: spark-rl runs resume"
+_FEWER = "use fewer environments (--num-envs)"
+_AGAIN = "resume it from its last checkpoint: spark-rl runs resume"
+_ANEW = "it had saved nothing yet, and starts from the beginning: spark-rl runs resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,9 @@ def _of_exit(evidence: Evidence) -> tuple[Reason, ...]:
 
 
 def _again(evidence: Evidence) -> str:
-    return _AGAIN if evidence.action == "train" else "start it again"
+    if evidence.action != "train":
+        return "start it again"
+    return _AGAIN if evidence.checkpoint_iteration is not None or evidence.checkpoints else _ANEW
 
 
 _BUFFERS = {

@@ -21,7 +21,7 @@ def for_plan(decided: Plan, request: Request, host: Host) -> tuple[Finding, ...]
         *machine.for_run(host),
         *gpu.for_run(host, used, decided.isaaclab),
         *installation.for_run(decided),
-        *libraries.for_run(decided, request),
+        *libraries.for_run(decided, request, host),
         *simulator.for_run(decided, request, host, used),
         *storage.for_run(decided, host, ranks=len(used)),
         *environment.for_run(decided, host),

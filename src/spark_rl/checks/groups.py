@@ -42,7 +42,7 @@ def for_machine(host: Host, found: Found, broken: tuple[Finding, ...] = ()) -> t
         ("machine", machine.lines(host), machine.findings(host)),
         ("gpu", gpu.lines(host), gpu.findings(host, used)),
         ("isaaclab", installation.lines(found), (*installation.findings(found), *broken)),
-        ("libraries", libraries.lines(used), libraries.findings(used)),
+        ("libraries", libraries.lines(used), libraries.findings(host, used)),
         ("simulator", simulator.lines(used), simulator.findings(host, used)),
         ("assets", assets.lines(host), assets.findings(host)),
         ("storage", storage.lines(host), storage.findings(host)),

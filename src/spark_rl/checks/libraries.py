@@ -12,7 +12,7 @@ from spark_rl.profiles.requirements import Requirements, older, requirements
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spark_rl.model import Installation, Level, Plan, Request
+    from spark_rl.model import Host, Installation, Level, Plan, Request
 
 GYM = "gym==0.26.2"
 """rl_games imports it, and neither names it as a requirement nor brings it."""
@@ -62,12 +62,12 @@ def lines(installation: Installation | None) -> tuple[str, ...]:
     )
 
 
-def findings(installation: Installation | None) -> tuple[Finding, ...]:
+def findings(host: Host, installation: Installation | None) -> tuple[Finding, ...]:
     """Return what is wrong with any library; one that is missing is a note as long as another is there."""
     wanted = needed(installation) if installation else None
     if installation is None or wanted is None or not listed(installation):
         return ()
-    found = tuple(finding for name in LIBRARIES for finding in _library(installation, wanted, name))
+    found = tuple(finding for name in LIBRARIES for finding in _library(host, installation, wanted, name))
     missing = [finding for finding in found if finding.code == "library-missing"]
     noted = tuple(
         Finding(code=finding.code, level="note", message=finding.message, hint=finding.hint)
@@ -78,17 +78,17 @@ def findings(installation: Installation | None) -> tuple[Finding, ...]:
     return (*noted, *_torch(installation, wanted), *_moviepy(installation, "note"))
 
 
-def for_run(decided: Plan, request: Request) -> tuple[Finding, ...]:
+def for_run(decided: Plan, request: Request, host: Host) -> tuple[Finding, ...]:
     """Return what is wrong with the library of a plan, and with what its video needs."""
     installation = decided.isaaclab
     wanted = needed(installation)
     if wanted is None or not listed(installation):
         return ()
     video = tuple(_moviepy(installation, "error")) if request.video else ()
-    return (*_library(installation, wanted, decided.library), *_torch(installation, wanted), *video)
+    return (*_library(host, installation, wanted, decided.library), *_torch(installation, wanted), *video)
 
 
-def _library(installation: Installation, wanted: Requirements, name: str) -> Iterator[Finding]:
+def _library(host: Host, installation: Installation, wanted: Requirements, name: str) -> Iterator[Finding]:
     requirement = wanted.library(name)
     version = installation.package(requirement.distribution)
     install = pip(installation, f"{requirement.distribution}=={requirement.tested}")
@@ -102,6 +102,9 @@ def _library(installation: Installation, wanted: Requirements, name: str) -> Ite
     if version is not None and name == "rl_games" and installation.generation > 2 and not installation.package("gym"):
         message = "rl_games needs gym, which is not installed"
         yield Finding(code="library-missing", level="error", message=message, hint=pip(installation, GYM))
+    if version is not None and name == "rsl_rl" and host.git is False and not host.variable("GIT_PYTHON_REFRESH"):
+        message = f"rsl_rl {version} does not start without git, and there is none"
+        yield Finding(code="git-missing", level="error", message=message, hint="sudo apt-get install git")
 
 
 def _torch(installation: Installation, wanted: Requirements) -> Iterator[Finding]:

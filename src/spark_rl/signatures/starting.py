@@ -250,6 +250,12 @@ def _libraries() -> Iterator[Signature]:
         hint=_REINSTALL,
     )
     yield Signature(
+        failure="library-version",
+        what="Python 3.12 and newer have no distutils, which setuptools brings",
+        literals=("No module named 'distutils",),
+        hint="install it into Isaac Lab's Python: pip install setuptools",
+    )
+    yield Signature(
         failure="user-error",
         what="the Python module {package} cannot be found",
         literals=("ModuleNotFoundError: No module named '",),
