@@ -16,27 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RANK = lab.FAKES / "rank.py"
-SCRIPT = "scripts/reinforcement_learning/rsl_rl/train.py"
-TASK = (
-    "--task",
-    "Isaac-Cartpole-Direct-v0",
-    "--library",
-    "rsl_rl",
-    "--num-envs",
-    "64",
-    "--no-preflight",
-    "--assets",
-    "nvidia",
-)
+LIBRARIES = ("rsl_rl", "skrl")
+TASK = ("--task", "Isaac-Cartpole-Direct-v0", "--num-envs", "64", "--no-preflight", "--assets", "nvidia")
 
 
 def checkout(folder: Path) -> Path:
     """Make a checkout of 2.3.2 whose Python is this one, with the stand-in as its training script."""
     made = stand_in.checkout(folder, "2.3.2")
     lab.program(made / "isaaclab.sh", f'#!/bin/bash\nset -e\n[ "$1" = -p ] && shift\n{quote(sys.executable)} "$@"\n')
-    script = made / SCRIPT
-    script.parent.mkdir(parents=True)
-    script.symlink_to(RANK)
+    for library in LIBRARIES:
+        script = made / "scripts" / "reinforcement_learning" / library / "train.py"
+        script.parent.mkdir(parents=True)
+        script.symlink_to(RANK)
     return made
 
 
@@ -68,9 +59,10 @@ class Hall:
         argv: tuple[str | Path, ...] = (*self.inside, sys.executable, lab.FAKES / "with_gpus.py", str(gpus), *words)
         return lab.start(*argv, cwd=self.folder, env=self.environ(behaviour, **env))
 
-    def train(self, behaviour: str, *words: str, **env: Any) -> subprocess.Popen[str]:
+    def train(self, behaviour: str, *words: str, library: str = "rsl_rl", **env: Any) -> subprocess.Popen[str]:
         """Start a training."""
-        return self.start(behaviour, "train", *TASK, "--isaaclab", str(self.lab), *words, **env)
+        named = ("--library", library, "--isaaclab", str(self.lab))
+        return self.start(behaviour, "train", *TASK, *named, *words, **env)
 
     def pids(self, count: int) -> list[int]:
         """Wait for so many ranks, and return their processes."""

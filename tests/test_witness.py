@@ -62,6 +62,17 @@ def test_a_traceback_deeper_than_what_is_kept_still_ends_with_its_exception() ->
     assert [one.line for one in raised(kept)] == ["RecursionError: maximum recursion depth exceeded"]
 
 
+@pytest.mark.parametrize(
+    "before", ["", " 33%|###       | 64/192 [00:02<00:06, 48.41it/s]", "  0%|          | 0/8 [00:00<?]"]
+)
+@pytest.mark.parametrize("tag", ["", "[rank1]: ", "[default1]:[rank1]: "])
+def test_a_progress_bar_may_stand_before_a_traceback(before: str, tag: str) -> None:
+    first, *others = TRACEBACK
+    other = ("[rank0]: Traceback (most recent call last):", '[rank0]:   File "/env/b.py", line 3, in f')
+    printed = [f"{before}{tag}{first}", *other, *(f"{tag}{line}" for line in others), "[rank0]: ValueError: lost"]
+    assert [one.line for one in raised(printed)] == ["ZeroDivisionError: division by zero", "ValueError: lost"]
+
+
 def test_frames_name_where_it_was_raised() -> None:
     (one,) = raised(TRACEBACK)
     assert (one.first, one.index) == (0, len(TRACEBACK) - 1)

@@ -23,6 +23,7 @@ LONGEST = 2000
 _BLOCK, _DEEPEST, _BLOCKS, _OF_EACH = 60, 2000, 6, 3
 _PREFIX = re.compile(r"^(?:\[(?:rank|default)?\d+\]:? ?|.*?\[py stderr\]: ?)+")
 _RANK = re.compile(r"\[(?:rank|default)?\d+\]")
+_BAR = re.compile(rf"^(?!{_RANK.pattern}).*?\S(?=(?:{_RANK.pattern}:? ?)+{re.escape(HEADER)})")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 
@@ -109,11 +110,12 @@ def raised(lines: Iterable[str]) -> tuple[Raised, ...]:
     """Return the exceptions of all tracebacks, in order of their lines.
 
     What Python ignores ("Exception ignored in") counts for nothing. Lines of several ranks that were printed into
-    each other are told apart by their rank.
+    each other are told apart by their rank, which a progress bar may stand before.
     """
     readers: dict[str, _Reader] = {}
     found: list[Raised] = []
-    for index, line in enumerate(lines):
+    for index, entire in enumerate(lines):
+        line = _BAR.sub("", entire)
         text = plain(line)
         rank = _RANK.search(line[:40])
         exception = readers.setdefault(rank[0] if rank else "", _Reader()).read(index, text)

@@ -1,4 +1,4 @@
-"""One rank of a training: torchrun starts it, and gloo binds it to the others as NCCL binds Isaac Lab's.
+"""One rank of a training: torchrun or skrl's JAX launcher starts it, and gloo binds it to the others.
 
 Called as Isaac Lab's training script; ``FAKE_TRAINER`` holds the words of trainer.py, and ``WORD@RANK`` is for one
 rank alone. Rank 0 says what the RL library says and leaves what that leaves. Each rank notes its process in
@@ -26,9 +26,11 @@ from fakes.voices import VOICES
 
 
 def main(argv: list[str]) -> int:
-    rank = int(os.environ["RANK"])
+    jax = "JAX_RANK" in os.environ
+    rank, world = (int(os.environ[f"JAX_{name}" if jax else name]) for name in ("RANK", "WORLD_SIZE"))
     trainer.note(f"rank-{rank}", str(os.getpid()))
-    dist.init_process_group("gloo")
+    meeting = f"tcp://{os.environ['JAX_COORDINATOR_ADDR']}:{os.environ['JAX_COORDINATOR_PORT']}" if jax else "env://"
+    dist.init_process_group("gloo", meeting, rank=rank, world_size=world)
     words = shared(trainer.heeded(os.environ.get("FAKE_TRAINER", "train").split()) if rank == 0 else None)
     words = [word.partition("@")[0] for word in words if word.partition("@")[2] in ("", str(rank))]
     if "stubborn" in words:

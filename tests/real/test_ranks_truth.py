@@ -208,3 +208,23 @@ def test_hosts_that_would_train_different_things_do_not_start(hosts: Hosts) -> N
 def test_a_node_that_does_not_come_is_named(hosts: Hosts) -> None:
     code, _, err = lab.finish(hosts.start("train", 0, "--node-timeout", "1s"))
     assert (code, "node 1 of 2 did not come within 1 s" in err) == (1, True)
+
+
+def of_jax(hall: Hall, behaviour: str) -> tuple[int, dict[str, Any]]:
+    """Train with two ranks of skrl's JAX launcher, which ends with 0 whatever its ranks end with."""
+    words = ("--ml-framework", "jax", "--gpus", "2", "--max-iterations", "6", "--json")
+    code, out, err = lab.finish(hall.train(behaviour, *words, library="skrl"))
+    assert out, err
+    return code, json.loads(out)
+
+
+def test_the_ranks_of_jax_train_together(hall: Hall) -> None:
+    code, told = of_jax(hall, "train")
+    assert (code, told["state"], told["iteration"]) == (0, "succeeded", 6), told
+    assert registry.load("1").world_size == 2
+
+
+def test_a_rank_of_jax_that_crashes_is_no_success(hall: Hall) -> None:
+    code, told = of_jax(hall, "crash-at=3@1")
+    assert (code, told["state"]) == (1, "failed"), told
+    assert "RuntimeError: the physics exploded" in told["message"]
