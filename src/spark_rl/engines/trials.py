@@ -1,4 +1,4 @@
-"""Ray Tune's side of :mod:`spark_rl.engines.ray`: imported only where Ray is about to work."""
+"""What Ray Tune is told of trials: imported only where Ray is about to work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ray import tune as raytune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 from ray.tune.search import Searcher
 
-from spark_rl.engines.ray import LIVES, Follower, resources
+from spark_rl.engines.ray import Follower, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from spark_rl.engines.ray import Teller
 
 NUMBER, VALUES = "number", "values"
+
+LIVES = 5
+"""How often a trial is started again after its node or worker died."""
 
 
 class Trial(raytune.Trainable):

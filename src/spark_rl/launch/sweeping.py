@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_rl import engines, supervisor, sweeps
-from spark_rl.engines import orders
-from spark_rl.engines import ray as engine
+from spark_rl.engines import conducting, orders
 from spark_rl.errors import CheckError
 from spark_rl.launch import fields, submitting
 from spark_rl.sweep import Result, Trial, expansion, ranking
@@ -140,7 +139,7 @@ def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, addr
     try:
         if order.elements:
             ended = supervisor.run(
-                engine.command(file), cwd=field.folder, environ=os.environ, watcher=watcher, grace_s=GRACE_S
+                conducting.command(file), cwd=field.folder, environ=os.environ, watcher=watcher, grace_s=GRACE_S
             )
     finally:
         view.close()
