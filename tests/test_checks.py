@@ -341,6 +341,16 @@ def test_rl_games_of_3_0_needs_gym() -> None:
     assert preflight(new(without="gym")) == {}
 
 
+def test_jax_is_not_brought_by_anybody() -> None:
+    asked: dict[str, Any] = {"library": "skrl", "options": ("--ml_framework=jax",)}
+    found = preflight(new(), **asked)["library-missing"]
+    assert found.message == "--ml_framework jax needs jax, flax, optax: not installed beside Isaac Lab"
+    assert (found.hint or "").endswith(" -m pip install 'jax[cuda13]' 'flax' 'optax'")
+    whole = {"jax": "0.12.0", "flax": "0.12.12", "optax": "0.2.8"}
+    assert "library-missing" not in preflight(new(packages=whole), **asked)
+    assert "library-missing" not in preflight(new(), library="skrl", options=("--ml_framework=torch",))
+
+
 def test_rsl_rl_needs_git() -> None:
     bare = machine(git=False)
     assert doctor(bare, new())["git-missing"].level == "error"

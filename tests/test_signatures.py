@@ -168,6 +168,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "[skrl:ERROR] Unsupported skrl version: 1.3.0. Install supported version using 'pip install skrl>=1.4.3'",
         "ModuleNotFoundError: No module named 'torchrl'",
         "ModuleNotFoundError: No module named 'distutils'",
+        "ModuleNotFoundError: No module named 'jaxlib.version'",
         "ModuleNotFoundError: No module named 'gym'",
         "ModuleNotFoundError: No module named 'rsl_rl.runners'",
         "ImportError: cannot import name 'handle_deprecated_rsl_rl_cfg' from 'isaaclab_rl.rsl_rl' (/lab/__init__.py)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spark_rl import ranks
 from spark_rl.errors import RequestError
 from spark_rl.model import LIBRARIES, Finding
 from spark_rl.profiles import profile
@@ -33,10 +34,10 @@ def torch_needed(installation: Installation) -> str:
     return f"torch=={wanted.torch}" if wanted else "torch"
 
 
-def pip(installation: Installation, what: str) -> str:
-    """Return the command that installs a distribution into an installation's Python."""
+def pip(installation: Installation, *what: str) -> str:
+    """Return the command that installs distributions into an installation's Python."""
     python = installation.python or f"{installation.path}/isaaclab.sh -p"
-    return f"{python} -m pip install '{what}'"
+    return " ".join((python, "-m pip install", *(f"'{one}'" for one in what)))
 
 
 def listed(installation: Installation) -> bool:
@@ -85,7 +86,8 @@ def for_run(decided: Plan, request: Request, host: Host) -> tuple[Finding, ...]:
     if wanted is None or not listed(installation):
         return ()
     video = tuple(_moviepy(installation, "error")) if request.video else ()
-    return (*_library(host, installation, wanted, decided.library), *_torch(installation, wanted), *video)
+    library = (*_library(host, installation, wanted, decided.library), *_jax(decided))
+    return (*library, *_torch(installation, wanted), *video)
 
 
 def _library(host: Host, installation: Installation, wanted: Requirements, name: str) -> Iterator[Finding]:
@@ -105,6 +107,19 @@ def _library(host: Host, installation: Installation, wanted: Requirements, name:
     if version is not None and name == "rsl_rl" and host.git is False and not host.variable("GIT_PYTHON_REFRESH"):
         message = f"rsl_rl {version} does not start without git, and there is none"
         yield Finding(code="git-missing", level="error", message=message, hint="sudo apt-get install git")
+
+
+def _jax(decided: Plan) -> Iterator[Finding]:
+    """Yield that JAX is missing, which neither skrl nor Isaac Lab brings by itself."""
+    if not (ranks.word(decided.argv, "--ml_framework") or "").startswith("jax"):
+        return
+    installation = decided.isaaclab
+    missing = [name for name in ("jax", "flax", "optax") if installation.package(name) is None]
+    if missing:
+        cuda = (installation.torch_cuda or "").partition(".")[0]
+        hint = pip(installation, f"jax[cuda{cuda}]" if cuda.isdecimal() else "jax", "flax", "optax")
+        message = f"--ml_framework jax needs {', '.join(missing)}: not installed beside Isaac Lab"
+        yield Finding(code="library-missing", level="error", message=message, hint=hint)
 
 
 def _torch(installation: Installation, wanted: Requirements) -> Iterator[Finding]:

@@ -217,7 +217,7 @@ def _request() -> Iterator[Signature]:
 
 
 _PINNED = (
-    r"rsl_rl|rl_games|skrl|stable_baselines3|gym|gymnasium|torchrl|tensordict|jax|jaxlib|flax|optax|torch|torchvision|"
+    r"rsl_rl|rl_games|skrl|stable_baselines3|gym|gymnasium|torchrl|tensordict|torch|torchvision|"
     r"warp|newton|mujoco|mujoco_warp|isaaclab\w*|hydra|omegaconf|tensorboard"
 )
 """Packages that come with Isaac Lab, so that one that is missing is an installation's fault."""
@@ -248,6 +248,12 @@ def _libraries() -> Iterator[Signature]:
         literals=("ModuleNotFoundError: No module named '", "ImportError: cannot import name '"),
         pattern=re.compile(rf"(?:No module named|cannot import name '\w+' from) '(?P<package>(?:{_PINNED})\b[\w.]*)'"),
         hint=_REINSTALL,
+    )
+    yield Signature(
+        failure="library-version",
+        what="JAX, which Isaac Lab does not bring, is missing or not whole",
+        literals=("No module named 'jax", "No module named 'flax", "No module named 'optax"),
+        hint="install it into Isaac Lab's Python: pip install jax flax optax; with CUDA: 'jax[cuda13]', 'jax[cuda12]'",
     )
     yield Signature(
         failure="library-version",
