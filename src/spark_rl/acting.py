@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> None:
     """Plan a request, or what is left of a run, and carry it out here, hand it to an engine, or show it."""
-    from spark_rl import documents, launch, prepare, render
+    from spark_rl import documents, launch, prepare, render, runs
 
     adopt, job = given.get("adopt", False), None
     if adopt:
@@ -35,6 +35,8 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
         if wanted is not None:
             _hand_over(request, facts, run, given, wanted)
             return
+    request = runs.counted(request, run) if adopt and run is not None else request
+    request = prepare.sized(request, facts, here=given.get("host_file") is None)
     if not adopt and (given.get("time_limit") or given.get("partition")):
         raise RequestError("--time and --partition are for a job, and this runs here", "add --engine slurm")
     what = replace(_started(request, facts, run, given), job=job)
@@ -108,11 +110,12 @@ def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[s
     from spark_rl.launch import submitting
 
     facts = submitting.supposed(facts, request)
+    submitting.refuse_auto(request)
     # The pre-flight is for the node, and done there; where nodes meet is known there alone.
-    what = _started(replace(request, preflight=False, nnodes=1), facts, run, given)
+    what = _started(submitting.planned(request, nnodes=1), facts, run, given)
     request = submitting.fitted(request, wanted, what.plan.library)
     head = HEAD if request.nnodes > 1 else None
-    what = _started(replace(request, preflight=False, master_addr=head), facts, run, given)
+    what = _started(submitting.planned(request, master_addr=head), facts, run, given)
     what = replace(what, request=request, plan=replace(what.plan, nodes=()))
     prepare.remember(facts)
     told = submitting.submission(request, wanted)

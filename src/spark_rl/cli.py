@@ -255,7 +255,6 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
     if action == "tune":
         acting.tune(request, facts, given)
         return
-    request = prepare.sized(request, facts, here=given["host_file"] is None)
     run = None
     if action == "train" and request.resume:
         run = runs.newest(*prepare.meant(request, facts))

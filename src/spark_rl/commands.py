@@ -19,7 +19,7 @@ def train(request: Request, more: tuple[str, ...] = ()) -> tuple[str, ...]:
 
     Nothing of it hangs on a recipe any more. What spark-rl has a default for is left out.
     """
-    named = ((name, getattr(request, name)) for name in _NAMED)
+    named = ((name, "auto" if name == "num_envs" and request.auto_envs else getattr(request, name)) for name in _NAMED)
     window = {True: ("--headless",), False: ("--no-headless",), None: ()}[request.headless]
     return (
         "train",

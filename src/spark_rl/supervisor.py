@@ -192,6 +192,8 @@ class Child:
         with suppress(OSError):  # the user's share of big pipes is used up
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         os.set_blocking(self.output, False)
+        # A batch system sends TERM to everything in a job: the reaper must not die of it before it can ignore it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (*REQUESTS, signal.SIGHUP))
         try:
             self._reaper = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_REAPER)],
@@ -205,6 +207,7 @@ class Child:
             os.close(self.output)
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             os.close(writing)
         self._send({"argv": list(argv), "cwd": str(cwd), "env": dict(environ)})

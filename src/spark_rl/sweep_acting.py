@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_rl import (
+    engines,
     launch,
     plan,
     prepare,
     registry,
     render,
     requests,
+    runs,
     settings,
     sweep_plots,
     sweep_render,
@@ -24,10 +24,10 @@ from spark_rl import (
     tuning,
     tunings,
 )
-from spark_rl.engines import ray, slurm
+from spark_rl.engines import ray
 from spark_rl.errors import RequestError
-from spark_rl.launch import fields, submitting, sweeping
-from spark_rl.launch import trial as trials
+from spark_rl.launch import arrays, fields, submitting, sweeping
+from spark_rl.records import Run
 from spark_rl.sweep import expansion, packing, reading
 from spark_rl.text import did_you_mean
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from spark_rl.launch.sweeping import Swept
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
-    from spark_rl.records import Run
     from spark_rl.sweep import Sweep, Trial
 
 
@@ -52,7 +51,7 @@ class Desk:
     sweep: Sweep
     isaaclab: str | None = None
 
-    def start(self, isaaclab: str) -> dict[str, Any]:
+    def start(self, isaaclab: str | None) -> dict[str, Any]:
         """Return what the sweep's folder keeps of it."""
         return {
             "name": self.sweep.name,
@@ -68,20 +67,56 @@ class Desk:
 def sweep(file: Path, given: Mapping[str, Any]) -> int:
     """Carry out ``spark-rl sweep`` and return its exit code."""
     desk = read(file, Path.cwd(), given["isaaclab"])
+    folder = _folder(desk) if given["resume"] or given["results"] or given["stop"] else None
+    given = {**given, "file": file, "engine": given["engine"] or _engine(folder)}
     _refuse(desk.sweep, given)
-    folder = _folder(desk) if given["resume"] or given["results"] else None
     known = sweeps.load_trials(folder) if folder else ()
-    if folder and given["results"]:
-        field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known)
-        return _tell(sweeping.finished(field), given)
+    if folder and (given["results"] or given["stop"]):
+        return _tell(_looked(fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known), given), given)
     facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
     planned = _planned(desk, facts, known, given)
     there = packing.room(facts.host, planned.device)
     if given["dry_run"]:
-        sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=given["as_json"])
+        _show(desk, planned, there, folder, given)
         return 0
     _refuse_start(planned, there, given)
-    return _tell(_carried_out(_field(desk, facts, planned, folder), planned, there, given), given)
+    contained = given["engine"] == "slurm" and settings.load(desk.cwd).text("slurm_container")
+    isaaclab = desk.isaaclab if contained else facts.installation.path
+    return _tell(_carried_out(_field(desk, planned, folder, isaaclab), planned, there, given), given)
+
+
+def _engine(folder: Path | None) -> str:
+    """Return the engine of a sweep for which none is named: it goes on where it was."""
+    before = sweeps.submitted(folder) if folder else None
+    return before[0] if before else "ray"
+
+
+def _looked(field: fields.Field, given: Mapping[str, Any]) -> Swept:
+    """Return how far a sweep is, with the engine's word on its trials, after a stop where that is wanted."""
+    if given["stop"]:
+        arrays.stop(field, render.talk)
+    _ask(field)
+    return arrays.looked(field)
+
+
+def _ask(field: fields.Field) -> None:
+    """Have the ends of trials written down that only their engine saw."""
+    known = (registry.entry(result.run) for result in fields.results(field) if result.run)
+    for _ in runs.asked([run for run in known if isinstance(run, Run)]):
+        pass
+
+
+def _show(desk: Desk, planned: Planned, there: packing.Room, folder: Path | None, given: Mapping[str, Any]) -> None:
+    """Print every trial's plan, and what would be handed to an engine that goes on without this process."""
+    name, as_json = given["engine"], given["as_json"]
+    if name == "ray":
+        sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=as_json)
+        return
+    folder = folder or desk.cwd / sweeps.HOME / f"{desk.sweep.name}_TIME"
+    field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
+    told = arrays.submission(field, planned.needs, name, settings.load(desk.cwd))
+    script = engines.load(name).render(told)
+    sweep_render.submission(desk.sweep, planned.pairs, told, name, script, as_json=as_json)
 
 
 def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> None:
@@ -102,9 +137,11 @@ def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any
 
 
 def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
+    arrays.refuse_twice(field)
+    _ask(field)
+    sweeps.forget_submitted(field.folder)
     if given["engine"] != "ray":
-        return sweeping.submit(field, planned.needs, given["engine"], settings.load(field.cwd))
-    sweeping.refuse_twice(field)
+        return arrays.submit(field, planned.needs, given["engine"], settings.load(field.cwd))
     view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
     return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 
@@ -134,10 +171,11 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
         raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], known, "engines"))
     if given["png"] is not None:
         sweep_plots.drawable()
-    if given["dry_run"] or given["results"]:
+    if given["results"] or given["stop"]:
         return
     if given["engine"] == "ray":
-        ray.installed()
+        if not given["dry_run"]:
+            ray.installed()
         return
     if asked.time_s is not None:
         raise RequestError(f"--engine {given['engine']} keeps no budget of time", "leave out time in [budget]")
@@ -208,11 +246,12 @@ def _planned(desk: Desk, facts: Facts, known: Sequence[Trial], given: Mapping[st
         draw = random.Random(wanted.search_seed).random  # noqa: S311 - the same draws every time are the point
         every = tuple(known) or expansion.trials(wanted, draw)
         shown = every
-    asked = [request_of(wanted, trial, facts, desk.cwd) for trial in shown]
-    elsewhere = given["engine"] == "slurm"
-    if elsewhere:
+    asked = [request_of(wanted, trial, desk.cwd) for trial in shown]
+    if given["engine"] == "slurm":
         facts = submitting.supposed(facts, asked[0])
-    asked = [replace(request, preflight=given["preflight"] and not elsewhere) for request in asked]
+        asked = [submitting.planned(request) for request in asked]
+    else:
+        asked = [replace(prepare.sized(one, facts, here=True), preflight=given["preflight"]) for one in asked]
     plans = _decided(asked, facts, prepare.Checking(wanted=given["check"], tell=render.talk))
     prepare.remember(facts)
     return Planned(
@@ -235,13 +274,13 @@ def _decided(asked: Sequence[Request], facts: Facts, checking: prepare.Checking)
     return plans
 
 
-def request_of(wanted: Sweep, trial: Trial, facts: Facts, cwd: Path) -> Request:
-    """Return the request of a trial.
+def request_of(wanted: Sweep, trial: Trial, cwd: Path) -> Request:
+    """Return the request of a trial; ``auto`` environments are not settled yet.
 
     Raises:
         RequestError: It is wrong.
     """
-    request = requests.build(
+    return requests.build(
         "train",
         expansion.flags(wanted, trial),
         rest=expansion.overrides(wanted, trial.values),
@@ -251,7 +290,6 @@ def request_of(wanted: Sweep, trial: Trial, facts: Facts, cwd: Path) -> Request:
         settings=settings.load(cwd),
         cwd=cwd,
     )
-    return prepare.sized(request, facts, here=True)
 
 
 def _length(request: Request, decided: Plan) -> int | None:
@@ -270,69 +308,20 @@ def _needs(wanted: Sweep, facts: Facts, asked: Sequence[Request]) -> packing.Nee
     return packing.needs(wanted, there, num_envs=largest, kitless=facts.installation.kitless, known=known)
 
 
-def _field(desk: Desk, facts: Facts, planned: Planned, folder: Path | None) -> fields.Field:
-    """Return the field of a sweep; that of a new one is written down."""
+def _field(desk: Desk, planned: Planned, folder: Path | None, isaaclab: str | None) -> fields.Field:
+    """Return the field of a sweep; that of a new one is written down, with the Isaac Lab of its trials."""
     if folder is None:
         now = datetime.now().astimezone()
         folder = sweeps.create(desk.cwd, desk.sweep.name, f"{now:%Y-%m-%d_%H-%M-%S}")
-        sweeps.save(folder, desk.start(facts.installation.path))
+        sweeps.save(folder, desk.start(isaaclab))
         sweeps.save_trials(folder, planned.trials)
     return fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
 
 
 def _tell(swept: Swept, given: Mapping[str, Any]) -> int:
-    sweep_render.swept(swept, png=given["png"], as_json=given["as_json"])
+    sweep_render.swept(swept, given["file"], png=given["png"], as_json=given["as_json"])
     if swept.stopped_by is not None:
         return 128 + swept.stopped_by
-    if swept.submitted is not None:
+    if swept.submitted is not None or given["stop"]:
         return 0
     return 0 if swept.recipe and (swept.decided or swept.out_of_time or given["results"]) else 1
-
-
-# --- one trial
-
-
-def trial(folder: Path, number: int, values: str | None, *, leash: bool) -> int:
-    """Carry out ``spark-rl trial`` and return its exit code."""
-    if leash:
-        trials.leash()
-    start = sweeps.load(folder)
-    wanted = reading.sweep(start["document"], start["recipe"], start["file"])
-    one = expansion.suggested(wanted, number, json.loads(values)) if values else _known(folder, number)
-    cwd, home = Path(start["cwd"]), sweeps.home(folder, number)
-    home.mkdir(parents=True, exist_ok=True)
-    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=start["isaaclab"]))
-    in_a_job = slurm.here(os.environ) is not None
-    request = replace(request_of(wanted, one, facts, cwd), cwd=str(home), preflight=in_a_job)
-    if in_a_job:
-        job = submitting.Wanted(engine="slurm", settings=settings.load(cwd))
-        request = submitting.fitted(request, job, plan.resolve(request, facts)[1].library)
-    ended = trials.run(
-        trials.Task(folder=folder, number=number, request=request, facts=facts),
-        plan=lambda asked: prepare.decide(asked, facts),
-        score=trials.figure(wanted.metric, lambda run: _curve(run, wanted.metric)),
-        tell=render.talk,
-    )
-    if isinstance(ended, launch.Outcome):
-        render.outcome(ended)
-        return launch.exit_code(ended)
-    return 0
-
-
-def _known(folder: Path, number: int) -> Trial:
-    found = next((one for one in sweeps.load_trials(folder) if one.number == number), None)
-    if found is None:
-        raise RequestError(f"{folder} has no trial {number}", "see them with: spark-rl sweep FILE --results")
-    return found
-
-
-def _curve(run: Run, tag: str) -> float | None:
-    """Return the newest value of a recorded tag, None where there is none yet."""
-    from spark_rl import learning
-    from spark_rl.errors import CheckError
-
-    try:
-        curves = learning.learned(run, (tag,)).curves
-    except (CheckError, RequestError):
-        return None
-    return next((curve.final for curve in curves.values()), None)

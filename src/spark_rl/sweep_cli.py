@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from spark_rl.options import Check, DryRun, Every, IsaacLab, Json, Preflight
+from spark_rl.options import Adopt, Check, DryRun, Every, IsaacLab, Json, Preflight
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -17,9 +17,12 @@ def sweep(
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster: HOST:PORT, or auto. Default: one of its own.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="ray; slurm: a job array; local: one after the other.")] = "ray",
+    engine: Annotated[
+        str | None, typer.Option(help="ray (the default); slurm: a job array; local: one after the other.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest sweep of this file.")] = False,
     results: Annotated[bool, typer.Option("--results", help="Show what it came to, as far as it is.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End what slurm or local has of it: --resume goes on.")] = False,
     png: Annotated[Path | None, typer.Option(help="Write the score over each parameter as a picture.")] = None,
     isaaclab: IsaacLab = None,
     preflight: Preflight = True,
@@ -42,8 +45,9 @@ def trial(
     *,
     values: Annotated[str | None, typer.Option(help="The values that a search suggested, as JSON.")] = None,
     leash: Annotated[bool, typer.Option("--leash", help="Stop when standard input ends.")] = False,
+    adopt: Adopt = False,
 ) -> None:
     """Run one trial of a sweep, or go on with it: engines start this."""
-    from spark_rl import sweep_acting
+    from spark_rl import trial_acting
 
-    raise typer.Exit(sweep_acting.trial(folder, number, values, leash=leash))
+    raise typer.Exit(trial_acting.trial(folder, number, values, leash=leash, adopt=adopt))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -10,12 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from spark_rl import render, sweep_plots, sweep_tables, tables
+from spark_rl.launch import arrays
 from spark_rl.sweep import described, telling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from spark_rl.engines import Submission
     from spark_rl.launch.fields import Field
     from spark_rl.launch.sweeping import Swept, View
     from spark_rl.model import Plan
@@ -24,46 +27,71 @@ if TYPE_CHECKING:
 
 
 def planned(sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, there: Room, *, as_json: bool) -> None:
-    """Print what a sweep would run: each trial's plan as a line of shell."""
+    """Print what a sweep would run on Ray: each trial's plan as a line of shell."""
     if as_json:
-        render.document(telling.planned(sweep, pairs, needs, there.at_once(needs, sweep.parallel)))
+        takes = _takes(needs) | {"reasons": dict(needs.reasons)}
+        render.document(telling.planned(sweep, pairs, takes, there.at_once(needs, sweep.parallel)))
         return
     what = "the ends of its space, of which optuna draws" if sweep.search == "optuna" else "all of its trials"
     lines = [f"# sweep {sweep.name}: {len(pairs)} trainings, {what}"]
     lines += [f"# {line}" for line in sweep_tables.needs(needs, there, sweep.parallel)]
+    render.out("\n".join((*lines, *_trials(pairs))))
+
+
+def submission(
+    sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], told: Submission, engine: str, script: str, *, as_json: bool
+) -> None:
+    """Print what a sweep would hand to an engine: each trial's plan as a line of shell, and the script."""
+    if as_json:
+        takes = _takes(told) | {"reasons": {}}
+        render.document(telling.planned(sweep, pairs, takes, told.parallel, engine=engine, script=script))
+        return
+    head = f"# sweep {sweep.name}: {len(pairs)} trainings; {engine} gets {sweep_tables.submission(told, engine)}"
+    after = ("", f"# what {engine} gets, where TIME is the time of the start:", "", script.rstrip("\n"))
+    render.out("\n".join((head, *_trials(pairs), *after)))
+
+
+def _takes(each: Needs | Submission) -> dict[str, Any]:
+    return {name: getattr(each, name) for name in ("cpus", "gpus", "memory_mib")}
+
+
+def _trials(pairs: Sequence[tuple[Trial, Plan]]) -> Iterator[str]:
     for trial, plan in pairs:
-        lines += ["", f"# trial {trial.number}: {described(trial.values)} seed {trial.seed}"]
-        lines += [f"# {finding.level}: {finding.message}" for finding in plan.findings]
-        lines.append(render.shell(plan))
-    render.out("\n".join(lines))
+        yield from ("", f"# trial {trial.number}: {described(trial.values)} seed {trial.seed}")
+        yield from (f"# {finding.level}: {finding.message}" for finding in plan.findings)
+        yield render.shell(plan)
 
 
-def swept(value: Swept, *, png: Path | None, as_json: bool) -> None:
-    """Print what a sweep came to, or how far it is."""
+def swept(value: Swept, file: Path, *, png: Path | None, as_json: bool) -> None:
+    """Print what the sweep of a file came to, or how far it is."""
+    again = f"spark-rl sweep {shlex.quote(str(file))}"
     if as_json:
         _document(value)
-    elif value.submitted is not None:
-        render.out(f"submitted: {value.submitted}, {len(value.results)} trials in {_near(value.field)}")
-        render.talk("hint: spark-rl sweep FILE --results shows what it came to; --resume hands in again what is left")
+    elif value.submitted is not None and value.job is not None:
+        count = sum(result.state not in ("complete", "stopped") for result in value.results)
+        render.out(f"{arrays.called(value.job)} has {count} trial{'s' * (count > 1)}, in {_near(value.field)}")
+        render.out("\n".join(f"  {again} {word}" for word in ("--results", "--stop")))
     else:
-        _tell(value)
+        _tell(value, again)
     if png is not None:
         sweep_plots.png(value.rows, value.field.sweep, png)
 
 
 def _document(value: Swept) -> None:
+    job = value.job
     ended = {
         "state": "submitted" if value.submitted else "complete" if value.decided else "unfinished",
         "folder": str(value.field.folder),
         "total": value.total,
         "recipe": value.recipe,
         "submitted": value.submitted,
+        "job": {name: getattr(job, name) for name in ("engine", "ident", "native", "reason")} if job else None,
         "out_of_time": value.out_of_time,
     }
     render.document(telling.document(value.field.sweep, value.results, **ended))
 
 
-def _tell(value: Swept) -> None:
+def _tell(value: Swept, again: str) -> None:
     sweep, screen = value.field.sweep, tables.screen()
     for drawn in sweep_plots.terminal(value.rows, sweep, screen):
         render.out(f"{drawn}\n")
@@ -75,8 +103,18 @@ def _tell(value: Swept) -> None:
     if value.recipe is not None:
         render.out(f"best: spark-rl train --recipe {value.recipe}")
     if not value.decided:
-        why = "the time is over: " if value.out_of_time else ""
-        render.talk(f"note: {why}{sweep_tables.counts(value.results, value.total)}; go on with --resume")
+        render.talk(f"note: {_unfinished(value, again)}")
+
+
+def _unfinished(value: Swept, again: str) -> str:
+    """Return why a sweep is not at its end, and what to do about it."""
+    job, counts = value.job, sweep_tables.counts(value.results, value.total)
+    if job is not None and job.waits:
+        return f"{arrays.described(job)}; end it with: {again} --stop"
+    over = f"{arrays.described(job)}; " if job is not None and job.native else ""
+    why = "the time is over: " if value.out_of_time else over
+    printed = f" (see {value.printed})" if value.printed else ""
+    return f"{why}{counts}{printed}; go on with: {again} --resume"
 
 
 def _near(field: Field) -> str:

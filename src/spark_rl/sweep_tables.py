@@ -13,6 +13,7 @@ from spark_rl.text import cut
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from spark_rl.engines import Submission
     from spark_rl.launch.sweeping import Swept
     from spark_rl.sweep import Result, Sweep, Values
     from spark_rl.sweep.packing import Needs, Room
@@ -149,6 +150,15 @@ def needs(value: Needs, there: Room, parallel: int | None) -> list[str]:
         f"gpus        {value.gpus:g} of {there.gpus}: {why['gpus']}",
         f"memory      {gpus.gib(value.memory_mib)} of {gpus.gib(there.memory_mib)}: {why['memory']}",
     ]
+
+
+def submission(told: Submission, engine: str) -> str:
+    """Return in words what an engine is handed, and how much of it runs at once."""
+    count = len(told.commands)
+    if engine != "slurm":
+        return f"{count} command{'s' * (count > 1)}, one after the other"
+    at_once = f", at most {told.parallel} at once" if told.parallel and told.parallel < count else ""
+    return f"an array of {count} job{'s' * (count > 1)}{at_once}"
 
 
 def clock(seconds: float) -> str:

@@ -61,6 +61,11 @@ def note_submitted(folder: Path, engine: str, ident: str) -> None:
     _write(folder / _SUBMITTED, {"engine": engine, "ident": ident})
 
 
+def forget_submitted(folder: Path) -> None:
+    """Let no engine have the trials, before another one gets them."""
+    (folder / _SUBMITTED).unlink(missing_ok=True)
+
+
 def submitted(folder: Path) -> tuple[str, str] | None:
     """Return the engine that was last given trials, and its id of them."""
     with suppress(OSError, ValueError, KeyError):
@@ -209,7 +214,9 @@ def _write(file: Path, document: dict[str, Any]) -> None:
 def _replace(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.{os.getpid()}")
-    new.write_text(text, encoding="utf-8")
+    # A recipe may hold a secret, and a shared folder other people.
+    with open(new, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+        stream.write(text)
     new.replace(file)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from spark_rl import codec
@@ -23,11 +23,20 @@ SCHEMA = "spark-rl/tuning/1"
 
 def load(state: Path, key: Key) -> Tuning | None:
     """Return what was measured for exactly ``key``, None where nothing was or its file cannot be read."""
-    try:
-        found = codec.read(Tuning, json.loads(_file(state, key).read_bytes()))
-    except (OSError, ValueError, RecursionError):
+    found = _read(_file(state, key))
+    return found if found is not None and found.key == key else None
+
+
+def alike(state: Path, key: Key) -> Tuning | None:
+    """Return what was measured last on another host that has the same GPU, for all else that ``key`` says.
+
+    Records are shared where home folders are, as on a cluster; CPUs of two hosts are not alike.
+    """
+    if key.device == "cpu":
         return None
-    return found if found.key == key and found.knee > 0 else None
+    found = (_read(file) for file in (state / "tunings").glob(f"{key.library}-*.json"))
+    same = (one for one in found if one is not None and replace(one.key, host=key.host) == key)
+    return max(same, key=lambda one: one.at, default=None)
 
 
 def save(state: Path, tuning: Tuning) -> Path:
@@ -51,6 +60,14 @@ def save(state: Path, tuning: Tuning) -> Path:
             "name a folder for records with SPARK_RL_STATE",
         ) from error
     return file
+
+
+def _read(file: Path) -> Tuning | None:
+    try:
+        found = codec.read(Tuning, json.loads(file.read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if found.knee > 0 else None
 
 
 def _file(state: Path, key: Key) -> Path:

@@ -20,17 +20,18 @@ State = Literal["pending", "running", "done", "failed", "cancelled", "gone"]
 class Submission:
     """What an engine is to run.
 
-    ``commands`` are the command lines: one per node of one training, or one per element of an array. ``env`` is set
-    over the environment there. ``gpus`` and ``cpus`` are per command, ``memory_mib`` too (None: the engine's default).
-    ``parallel`` is the most elements of an array that run at once. ``log`` is the file that takes the output,
-    ``time_s`` the time limit in seconds. ``options`` are the engine's own, as its module names them. ``run`` is the
-    number of the record that waits for the one command, if any.
+    ``commands`` are the command lines: one, or one for each element of an array, which may have ``numbers`` of their
+    own. ``env`` is set over the environment there. ``gpus`` and ``cpus`` are per command, ``memory_mib`` too (None: the
+    engine's default). ``parallel`` is the most elements of an array that run at once. ``log`` is the file that takes
+    the output, ``time_s`` the time limit in seconds. ``options`` are the engine's own, as its module names them.
+    ``run`` is the number of the record that waits for the one command, if any.
     """
 
     name: str
     commands: tuple[tuple[str, ...], ...]
     cwd: str
     log: str
+    numbers: tuple[int, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     nodes: int = 1
     gpus: int = 0

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from spark_rl.engines import State, Status
+from spark_rl.engines import State, Status, shell
 from spark_rl.errors import CheckError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def render(submission: Submission) -> str:
 
 def _directives(submission: Submission) -> Iterator[str]:
     """Yield the #SBATCH lines; those that the user gave come last, and win."""
-    options, several = dict(submission.options), len(submission.commands) > 1
+    options, several = dict(submission.options), bool(_numbers(submission))
     lead = LEAD_S if submission.time_s is None else min(LEAD_S, submission.time_s // 4)
     given: tuple[tuple[str, str | None], ...] = (
         ("job-name", submission.name),
@@ -87,7 +87,7 @@ def _directives(submission: Submission) -> Iterator[str]:
         ("mem", f"{submission.memory_mib}M" if submission.memory_mib else None),
         ("array", _array(submission) if several else None),
         ("chdir", submission.cwd),
-        ("output", _log(submission.log, several=several)),
+        ("output", log_of(submission.log) if several else submission.log),
         ("open-mode", "append"),
         ("signal", f"B:USR1@{lead}"),
     )
@@ -97,17 +97,29 @@ def _directives(submission: Submission) -> Iterator[str]:
         yield f"#SBATCH {options['sbatch']}"
 
 
+def _numbers(submission: Submission) -> tuple[int, ...]:
+    """Return the numbers of an array's elements, none for a single command that has no number."""
+    several = len(submission.commands) > 1
+    return submission.numbers or (tuple(range(len(submission.commands))) if several else ())
+
+
 def _array(submission: Submission) -> str:
+    """Return the elements as sbatch takes them: ``1-3,7%2``."""
+    spans: list[list[int]] = []
+    for number in _numbers(submission):
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
     limit = f"%{submission.parallel}" if submission.parallel else ""
-    return f"0-{len(submission.commands) - 1}{limit}"
+    return ",".join("-".join(map(str, span)) for span in spans) + limit
 
 
-def _log(log: str, *, several: bool) -> str:
-    """Return the file for the output as Slurm's pattern; each element of an array has its own."""
-    if not several or "%" in log:
-        return log
+def log_of(log: str, element: int | None = None) -> str:
+    """Return the file for the output of an array's element, or Slurm's pattern for those of all."""
     path = PurePath(log)
-    return str(path.with_name(f"{path.stem}-%a{path.suffix}"))
+    own = str(path.with_name(f"{path.stem}-%a{path.suffix}")) if "%" not in log else log
+    return own if element is None else own.replace("%a", str(element))
 
 
 def _clock(seconds: int) -> str:
@@ -127,50 +139,38 @@ def _body(submission: Submission) -> Iterator[str]:
     setup += [f"export {name}={shlex.quote(value)}" for name, value in submission.env]
     if setup:
         yield from (*setup, "")
-    yield from _command(submission, shlex.split(options.get("container") or ""))
+    hidden = shell.secrets(submission.commands)
+    if hidden:
+        yield f"# Not in this script, but in the environment that sbatch passes on: {', '.join(hidden.values())}"
+    yield from _command(submission, shlex.split(options.get("container") or ""), hidden)
     yield from _TAIL
 
 
-def _command(submission: Submission, container: Sequence[str]) -> Iterator[str]:
+def _command(submission: Submission, container: Sequence[str], hidden: Mapping[str, str]) -> Iterator[str]:
     """Yield what starts the command in the background, so that this shell hears the signals."""
-    if len(submission.commands) > 1:
+    if numbers := _numbers(submission):
         yield "case $SLURM_ARRAY_TASK_ID in"
-        for number, command in enumerate(submission.commands):
-            yield f"  {number}) set -- {_wrapped((*container, *command), '       ')} ;;"
+        for number, command in zip(numbers, submission.commands, strict=True):
+            yield f"  {number}) set -- {shell.wrapped((*container, *command), hidden, '       ')} ;;"
         yield from ("esac", *_TRAPS, '"$@" &')
         return
     command = (*container, *submission.commands[0])
     if submission.nodes == 1:
-        yield from (*_TRAPS, f"{_wrapped(command)} &")
+        yield from (*_TRAPS, f"{shell.wrapped(command, hidden)} &")
         return
-    yield from _nodes(command)
+    yield from _nodes(command, hidden)
 
 
-def _nodes(command: Sequence[str]) -> Iterator[str]:
+def _nodes(command: Sequence[str], hidden: Mapping[str, str]) -> Iterator[str]:
     """Yield what starts one spark-rl on each node."""
     at = command.index("--") if "--" in command else len(command)
     place = '--nnodes "$SLURM_NNODES" --node-rank "$SLURM_NODEID" --master-addr "$head" --master-port "$port"'
-    parts = (_wrapped(command[:at], "    "), place, _wrapped(command[at:], "    "))
+    parts = (shell.wrapped(command[:at], hidden, "    "), place, shell.wrapped(command[at:], hidden, "    "))
     words = " \\\n    ".join(filter(None, parts))
     yield from (*_MEETING, f"  exec {words}", "}", "export -f node", *_TRAPS)
     yield "srun --kill-on-bad-exit=0 bash -c node &"
 
 
-def _wrapped(words: Sequence[str], indent: str = "  ") -> str:
-    """Return words as shell, in lines that a person can read: an option stays with its value."""
-    lines: list[str] = []
-    before = ""
-    for word in map(shlex.quote, words):
-        is_value = before.startswith("--") and "=" not in before and not word.startswith("-")
-        if lines and (is_value or len(lines[-1]) + len(word) < _WIDTH):
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-        before = word
-    return f" \\\n{indent}".join(lines)
-
-
-_WIDTH = 100
 _MEETING = (
     "# One spark-rl on each node. They meet at the first one's host, whose record counts; the others have a copy.",
     'export head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
@@ -206,6 +206,7 @@ def submit(submission: Submission) -> str:
     """
     environ = {name: value for name, value in os.environ.items() if name != RUN_VARIABLE}
     environ |= {RUN_VARIABLE: submission.run} if submission.run else {}
+    environ |= shell.variables(shell.secrets(submission.commands))
     done = _slurm("sbatch", "--parsable", text=render(submission), environ=environ)
     if done.returncode:
         raise CheckError(f"Slurm refuses the job: {_reason(done)}", "see the script with: --dry-run --engine slurm")
@@ -244,10 +245,9 @@ def parse(text: str) -> dict[str, Status]:
         ident, _, rest = line.partition("|")
         words, _, reason = rest.partition("|")
         native = (words.split() or [""])[0].rstrip("+")
-        reason = reason.strip().strip("()")
-        found[ident] = Status(
-            state=STATES.get(native, "running"), native=native, reason=None if reason in ("", "None") else reason
-        )
+        state, reason = STATES.get(native, "running"), reason.strip().strip("()")
+        stale = reason in ("", "None") or state == "cancelled"  # why it had waited
+        found[ident] = Status(state=state, native=native, reason=None if stale else reason)
     return found
 
 

@@ -30,7 +30,7 @@ CARRIED = (
 )
 """Variables that a trial on another node needs as they are here, besides those of spark-rl."""
 
-TALK = "ray.log"
+TALK, LOG = "ray.log", "trials.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def result(folder: Path, trial: Trial) -> Result:
         return known
     with suppress(RequestError):  # its record was removed: it begins again
         run = registry.load(known.run)
-        total, state = run.progress.max_iterations, _state(run.state, over=run.over)
+        total, state = run.progress.max_iterations, "waiting" if run.waits else _state(run.state, over=run.over)
         if state != "complete" and sweeps.is_stopped(folder, number):
             state = "stopped"
         return replace(known, state=state, max_iterations=total, message=run.message, node=run.owner.host)
@@ -88,12 +88,13 @@ def left(field: Field) -> tuple[Result, ...]:
 
 
 def submission(field: Field, each: Needs, trials: Sequence[Trial]) -> Submission:
-    """Return an array with a command for each trial."""
+    """Return an array with a command for each trial, whose number the element has."""
     return Submission(
         name=field.sweep.name,
         commands=tuple(_command(field.folder, trial.number) for trial in trials),
+        numbers=tuple(trial.number for trial in trials),
         cwd=str(field.cwd),
-        log=str(field.folder / "trials.log"),
+        log=str(field.folder / LOG),
         env=_carried(os.environ),
         gpus=ceil(each.gpus),
         cpus=each.cpus,
@@ -103,7 +104,12 @@ def submission(field: Field, each: Needs, trials: Sequence[Trial]) -> Submission
 
 
 def _command(folder: Path, number: int, *more: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "spark_rl", "trial", str(folder), str(number), *more)
+    return (sys.executable, "-m", "spark_rl", *words(folder, number, *more))
+
+
+def words(folder: Path, number: int, *more: str) -> tuple[str, ...]:
+    """Return the words of spark-rl that run a trial."""
+    return ("trial", str(folder), str(number), *more)
 
 
 def _carried(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

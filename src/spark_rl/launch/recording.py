@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from spark_rl import __version__, counting, documents, external, provenance, ranks, registry
+from spark_rl import __version__, counting, documents, external, jobs, provenance, ranks, registry
 from spark_rl.errors import CheckError
 from spark_rl.evidence import is_limit
 from spark_rl.outcome import Outcome
@@ -63,7 +63,7 @@ def _begun_again(what: Start, before: Run) -> Run:
     """
     claimed = registry.claim(before.id)
     now = registry.load(before.id)
-    if not claimed or not (now.over or _is_ours(what, now)) or len(now.attempts) != len(before.attempts):
+    if not claimed or not (now.over or jobs.holds(what.job, now)) or len(now.attempts) != len(before.attempts):
         registry.release(before.id)
         raise CheckError(
             f"run {before.id} goes on: another spark-rl resumed it", f"watch it with: spark-rl runs attach {before.id}"
@@ -89,14 +89,6 @@ def _begun_again(what: Start, before: Run) -> Run:
     )
     registry.save(run)
     return run
-
-
-def _is_ours(what: Start, now: Run) -> bool:
-    """Say whether a run that is not over belongs to the job that this process runs in.
-
-    Slurm starts a job again once nothing is left of its last start, also where a dead host's record looks alive.
-    """
-    return what.job is not None and now.job is not None and now.job.ident in ("", what.job.ident)
 
 
 def between(run: Run) -> Run:

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_rl import commands, engines, registry, times
 from spark_rl.counting import SAVE_KEYS
@@ -37,6 +37,9 @@ SAVES = 10
 
 LONGEST_S = 1800
 """The longest time between two checkpoints of a run that a time limit will stop."""
+
+AUTO = "auto: settled where the job runs, by what `spark-rl tune` measured there"
+"""Why a plan for a node has no number of environments."""
 
 GRACE_S = 20.0
 """Time for whoever submitted a job to write its id down: the job may start sooner."""
@@ -106,6 +109,25 @@ def supposed(facts: Facts, request: Request) -> Facts:
     return replace(facts, host=replace(facts.host, gpus=gpus)) if facts.here else facts
 
 
+def planned(request: Request, **changes: Any) -> Request:
+    """Return a request as it is planned here for a node: the machine is looked at there, and ``auto`` settled."""
+    reason = AUTO if request.auto_envs else request.num_envs_reason
+    return replace(request, preflight=False, num_envs_reason=reason, **changes)
+
+
+def refuse_auto(request: Request) -> None:
+    """Stop at ``auto`` environments for several nodes.
+
+    Raises:
+        RequestError: They are asked for.
+    """
+    if request.auto_envs and request.nnodes > 1:
+        raise RequestError(
+            f"--num-envs auto is settled on each node, and {request.nnodes} nodes need the same number",
+            "name the number: --num-envs 4096",
+        )
+
+
 def _gpus(request: Request) -> int:
     if request.device == "cpu":
         return 0
@@ -121,7 +143,7 @@ def submission(request: Request, wanted: Wanted) -> Submission:
     own = ("--assets", "auto") if request.assets == "auto" and settings.text("assets") else ()
     return engines.Submission(
         name=request.run_name or request.task,
-        commands=((*_program(settings), *commands.train(request, (*own, *wanted.more, "--adopt"))),),
+        commands=((*program(settings), *commands.train(request, (*own, *wanted.more, "--adopt"))),),
         cwd=request.cwd,
         log=str(registry.folder() / "jobs" / "%j.log"),
         env=(("SPARK_RL_STATE", str(registry.folder())),),
@@ -133,7 +155,7 @@ def submission(request: Request, wanted: Wanted) -> Submission:
     )
 
 
-def _program(settings: Settings) -> tuple[str, ...]:
+def program(settings: Settings) -> tuple[str, ...]:
     """Return how spark-rl is called: as here, but in a container by its name."""
     if settings.text("slurm_container"):
         return ("spark-rl",)
@@ -172,15 +194,25 @@ def _waiting(what: Start) -> Run:
     return recording.begun(what)
 
 
+def inside(environ: Mapping[str, str]) -> str:
+    """Return the id of the job that this process runs in.
+
+    Raises:
+        RequestError: It runs in none.
+    """
+    ident = slurm.here(environ)
+    if ident is None:
+        raise RequestError("--adopt is for the inside of a Slurm job", "leave it out")
+    return ident
+
+
 def taken_up(environ: Mapping[str, str]) -> tuple[Job, Run | None]:
     """Return the job that this process runs in, and the run that it is to go on with, None for a new one.
 
     Raises:
         RequestError: This is no job.
     """
-    ident = slurm.here(environ)
-    if ident is None:
-        raise RequestError("--adopt is for the inside of a Slurm job", "leave it out")
+    ident = inside(environ)
     number = environ.get(slurm.RUN_VARIABLE)
     job = Job(engine="slurm", ident=ident, waits=False)
     again = environ.get("SLURM_RESTART_COUNT", "0") != "0"

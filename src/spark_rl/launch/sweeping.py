@@ -1,4 +1,4 @@
-"""The use case of many runs: what a sweep's folder tells, its trials on Ray or as an array of another engine."""
+"""The use case of many runs: what a sweep comes to, and its trials on Ray."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_rl import engines, supervisor, sweeps
+from spark_rl import supervisor, sweeps
 from spark_rl.engines import conducting, orders
 from spark_rl.errors import CheckError
-from spark_rl.launch import fields, submitting
+from spark_rl.launch import fields
 from spark_rl.sweep import Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spark_rl.launch.fields import Field
-    from spark_rl.model import Settings
+    from spark_rl.records import Job
     from spark_rl.supervisor import Ending
     from spark_rl.sweep.packing import Needs, Room
 
@@ -47,7 +47,8 @@ class Swept:
 
     ``results`` has every trial that is known, of ``total``. ``recipe`` is the file of the best combination, None where
     none is complete. ``stopped_by`` is the signal that ended it, ``submitted`` what an engine calls it that goes on
-    without this process; ``out_of_time`` says that its budget did.
+    without this process; ``out_of_time`` says that its budget did. ``job`` is what an engine was given last and says
+    of it, which ``waits`` as long as any of it is not over; ``printed`` is the output of a trial that came to no run.
     """
 
     field: Field
@@ -55,6 +56,8 @@ class Swept:
     recipe: str | None = None
     stopped_by: int | None = None
     submitted: str | None = None
+    job: Job | None = None
+    printed: str | None = None
     out_of_time: bool = False
 
     @property
@@ -71,52 +74,6 @@ class Swept:
     def decided(self) -> bool:
         """Whether nothing is left to do."""
         return len(self.results) == self.total and all(result.decided for result in self.results)
-
-
-def submit(field: Field, each: Needs, name: str, values: Settings) -> Swept:
-    """Hand the trials that are left to an engine that runs them without this process.
-
-    Args:
-        field: The sweep and its trials.
-        each: What a trial takes.
-        name: The engine.
-        values: The settings, which hold Slurm's own options, the time limit of a trial and its CPUs.
-
-    Raises:
-        CheckError: The engine refuses, nothing is left to do, or what was submitted before still goes on.
-        RequestError: The time limit is none.
-    """
-    trials = [result.trial for result in fields.left(field)]
-    if not trials:
-        raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
-    refuse_twice(field)
-    told = fields.submission(field, each, trials)
-    if name == "slurm":
-        cpus = field.sweep.cpus or values.get("slurm_cpus").value or told.cpus
-        told = replace(
-            told,
-            options=submitting.options(values),
-            time_s=submitting.limit_s(submitting.Wanted(engine=name, settings=values)),
-            cpus=int(cpus),
-            memory_mib=field.sweep.memory_mib,
-        )
-    ident = engines.load(name).submit(told)
-    sweeps.note_submitted(field.folder, name, ident)
-    return Swept(field=field, results=fields.results(field), submitted=ident)
-
-
-def refuse_twice(field: Field) -> None:
-    """Stop where an engine still has trials of this sweep: two starts of a trial would meet in one folder.
-
-    Raises:
-        CheckError: It has.
-    """
-    name, ident = sweeps.submitted(field.folder) or (None, "")
-    if name is not None and engines.load(name).poll(ident).state in ("pending", "running"):
-        raise CheckError(
-            f"what was submitted for {field.folder} still goes on: {name} {ident}",
-            "see how far it is with --results" + (f", or end it: scancel {ident}" if name == "slurm" else ""),
-        )
 
 
 def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, address: str | None, view: View) -> Swept:

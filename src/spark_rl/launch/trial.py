@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import launch, registry, sweeps
+from spark_rl import jobs, launch, registry, sweeps
 from spark_rl.errors import CheckError
 from spark_rl.outcome import Outcome
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from spark_rl.model import Plan, Request
     from spark_rl.plan import Facts
-    from spark_rl.records import Run
+    from spark_rl.records import Job, Run
 
     Planner = Callable[[Request], Plan]
     Score = Callable[[Run], "float | None"]
@@ -39,12 +39,16 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a trial is to do: its ``number`` in the sweep in ``folder``, and the request for all of it."""
+    """What a trial is to do: its ``number`` in the sweep in ``folder``, and the request for all of it.
+
+    ``job`` is the job that it runs in, None outside.
+    """
 
     folder: Path
     number: int
     request: Request
     facts: Facts
+    job: Job | None = None
 
 
 def run(task: Task, *, plan: Planner, score: Score, tell: Callable[[str], None]) -> Outcome | Run:
@@ -67,7 +71,7 @@ def run(task: Task, *, plan: Planner, score: Score, tell: Callable[[str], None])
         what = launch.Start(plan=plan(task.request), request=task.request, facts=task.facts)
     else:
         what = launch.resumed(before, task.request, task.facts)
-    what = launch.limited(what, stall=STALL, max_restarts=0, detach=False)
+    what = replace(launch.limited(what, stall=STALL, max_restarts=0, detach=False), job=task.job)
     reporter = _Reporter(task, score)
     outcome = launch.start(what, show=reporter.begin, tell=tell)
     assert isinstance(outcome, Outcome)  # noqa: S101 - nothing was detached
@@ -76,12 +80,12 @@ def run(task: Task, *, plan: Planner, score: Score, tell: Callable[[str], None])
 
 
 def _before(task: Task) -> Run | None:
-    """Return the run of an earlier start once it is over, None where there is none."""
+    """Return the run of an earlier start once nothing of that is left, None where there is none."""
     run_id = sweeps.run_of(task.folder, task.number)
     if run_id is None:
         return None
     until = time.monotonic() + TAKEN_S
-    while not (found := registry.load(run_id)).over:
+    while not (found := registry.load(run_id)).over and not jobs.holds(task.job, found):
         if registry.is_alive(found.owner) is None and time.time() - found.updated_at > SILENT_S:
             lost = replace(found, state="lost", ended_at=found.updated_at, message="its node is gone")
             registry.save(lost)

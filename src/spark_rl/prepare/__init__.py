@@ -18,6 +18,7 @@ from spark_rl.prepare.places import Place, describe, gather, remember, tasks
 if TYPE_CHECKING:
     from spark_rl.model import Finding, Plan, Request
     from spark_rl.plan import Facts, Target
+    from spark_rl.tuning import Tuning
 
 __all__ = [
     "NO_CHECKING",
@@ -78,6 +79,8 @@ def _absent_assets(decided: Plan, facts: Facts) -> tuple[Finding, ...]:
 def sized(request: Request, facts: Facts, *, here: bool) -> Request:
     """Return the request with the env count that ``auto`` means: what was measured here, else the task's own.
 
+    Here, or on another host with the same GPU whose measurements are kept in the same place.
+
     Args:
         request: The request; one that names a number, or none, is left as it is.
         facts: The facts of the machine.
@@ -89,19 +92,26 @@ def sized(request: Request, facts: Facts, *, here: bool) -> Request:
     if not request.auto_envs:
         return request
     target = resolve(request, facts)[1]
-    found = None
-    if here:
-        key = tuning.key(request, facts, target, registry.owner_now().host)
-        found = tunings.load(registry.folder(), key)
+    found, place = _measured(request, facts, target) if here else (None, "")
     if found is not None:
         horizon, minibatch = batch_rule(target)
         count = tuning.Rules(first=1, horizon=horizon, minibatch=minibatch).aligned(found.knee)
-        why = f"auto: {count}, the knee that `spark-rl tune` found here on {times.iso(found.at)[:10]}"
+        why = f"auto: {count}, the knee that `spark-rl tune` found {place} on {times.iso(found.at)[:10]}"
         return replace(request, auto_envs=False, num_envs=count, num_envs_reason=why)
     usual = target.task.task.num_envs
     hint = "spark-rl tune measures this machine" if here else "what was measured there is known there alone"
     why = f"auto: {usual or 'not known'}, the task's default ({hint})"
     return replace(request, auto_envs=False, num_envs=usual, num_envs_reason=why)
+
+
+def _measured(request: Request, facts: Facts, target: Target) -> tuple[Tuning | None, str]:
+    """Return what `tune` found for a request, and where."""
+    key, state = tuning.key(request, facts, target, registry.owner_now().host), registry.folder()
+    found = tunings.load(state, key)
+    if found is not None:
+        return found, "here"
+    found = tunings.alike(state, key)
+    return found, f"on {found.key.host}, with the same GPU," if found else ""
 
 
 def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:

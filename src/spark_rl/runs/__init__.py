@@ -16,6 +16,8 @@ from spark_rl.runs.asking import asked, listed, looks
 from spark_rl.selection import Listing, Selection, states
 from spark_rl.text import did_you_mean
 
+__all__ = ["asked", "listed", "looks"]
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -156,6 +158,14 @@ def request_of(run: Run) -> tuple[Request, str]:
     return request, isaaclab
 
 
+def counted(request: Request, run: Run) -> Request:
+    """Return a request for ``auto`` environments with the number that earlier attempts of its run had."""
+    if not request.auto_envs or not run.attempts:
+        return request
+    before, _ = request_of(run)
+    return replace(request, auto_envs=False, num_envs=before.num_envs, num_envs_reason=before.num_envs_reason)
+
+
 def complete(request: Request, run: Run) -> Request:
     """Return a recorded request, if nothing of it was hidden.
 
@@ -277,6 +287,8 @@ def merged(run: Run, given: Request) -> Request:
     old, _ = request_of(run)
     asked = (field for field in fields(Request) if field.name not in _KEPT)
     changes = {field.name: new for field in asked if (new := getattr(given, field.name)) != field.default}
+    if "auto_envs" in changes:
+        changes["num_envs"] = None
     if "num_envs" in changes:
         changes["num_envs_reason"] = given.num_envs_reason
     keys = {word.partition("=")[0].lstrip("+~") for word in given.overrides}

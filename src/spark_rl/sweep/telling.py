@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from spark_rl.model import Plan
     from spark_rl.sweep import Result, Sweep, Trial
-    from spark_rl.sweep.packing import Needs
 
 Document = dict[str, Any]
 
@@ -28,14 +27,24 @@ def document(sweep: Sweep, results: Sequence[Result], **ended: Any) -> Document:
     }
 
 
-def planned(sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, at_once: int) -> Document:
-    """Return what a sweep would run, every trial with its plan."""
-    takes = {name: getattr(needs, name) for name in ("cpus", "gpus", "memory_mib")}
+def planned(
+    sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], takes: Mapping[str, Any], at_once: int | None, **more: Any
+) -> Document:
+    """Return what a sweep would run, every trial with its plan.
+
+    Args:
+        sweep: The sweep.
+        pairs: The trials with their plans.
+        takes: What each takes: ``cpus``, ``gpus``, ``memory_mib``, and ``reasons`` for them.
+        at_once: How many run at once, None where an engine is left to decide.
+        more: Further keys.
+    """
     return {
         **_head(sweep),
         "state": "planned",
-        "needs": takes | {"reasons": dict(needs.reasons)},
+        "needs": dict(takes),
         "at_once": at_once,
+        **more,
         "trials": [_trial(trial) | {"plan": documents.plan(plan)} for trial, plan in pairs],
     }
 
