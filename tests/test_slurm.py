@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,14 @@ import stand_in
 from fakes import lab
 from fakes.cluster import Cluster
 from runs import done, run
-from spark_rl import live, registry, runs
+from spark_rl import live, registry, runs, tunings
 from spark_rl.__main__ import run as spark_rl
 from spark_rl.engines import Engine, Submission, load, slurm
 from spark_rl.errors import CheckError
 from spark_rl.launch import submitting
 from spark_rl.records import Attempt, Job, Owner, Run
 from spark_rl.runs import asking
+from spark_rl.tuning import Key, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,7 @@ SCRIPTS = {
     "array": submission(
         commands=((*COMMAND, "agent.seed=1"), (*COMMAND, "agent.seed=2", "name=a b")), log="/state/sweep 3/trial.log"
     ),
+    "secret": submission(commands=((*COMMAND, "agent.api_key=it's mine", "--api-key", "abcdefgh"),)),
 }
 
 
@@ -70,6 +73,36 @@ def test_a_script_is_as_its_golden_file(name: str, request: pytest.FixtureReques
     if request.config.getoption("--update-golden"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "parallel", "array"),
+    [((), None, "0-3"), ((1, 2, 3, 4), 2, "1-4%2"), ((2, 3, 7, 9), None, "2-3,7,9"), ((5,), 3, "5%3")],
+)
+def test_the_elements_of_an_array_have_their_own_numbers(
+    numbers: tuple[int, ...], parallel: int | None, array: str
+) -> None:
+    told = submission(
+        commands=(COMMAND,) * (len(numbers) or 4), numbers=numbers, parallel=parallel, log="/logs/one.log"
+    )
+    lines = slurm.render(told).splitlines()
+    assert {f"#SBATCH --array={array}", "#SBATCH --output=/logs/one-%a.log"} <= {*lines}
+    assert all(any(line.startswith(f"  {number}) set -- ") for line in lines) for number in numbers)
+    assert slurm.log_of("/logs/one.log", 7) == "/logs/one-7.log"
+
+
+def test_a_secret_reaches_the_command_past_its_script(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("agent.api_key=it's mine", "--password", "abcdefgh", "env.decimation=2")
+    told = submission(commands=(("printf", "%s\n", *words),))
+    slurm.submit(told)
+    script = cluster.read("jobs/71")
+    assert not any(secret in script for secret in ("mine", "abcdefgh"))
+    given = json.loads(cluster.read("jobs/71.env"))
+    assert {given["SPARK_RL_SECRET_1"], given["SPARK_RL_SECRET_2"]} == {"it's mine", "abcdefgh"}
+    ended = subprocess.run(["bash"], input=script, env=given, text=True, capture_output=True, timeout=lab.PATIENCE_S)
+    assert ended.stdout.splitlines() == [*words]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -112,6 +145,9 @@ SQUEUE = """\
 11|CANCELLED by 1000|None
 12|OUT_OF_ME+|OutOfMemory
 13|CANCELLED+|
+14|CANCELLED|JobArrayTaskLimit
+15|COMPLETED|Priority
+16|FAILED|NonZeroExitCode
 """
 
 
@@ -125,6 +161,9 @@ SQUEUE = """\
         ("10_2", "pending", "PENDING", "Priority"),
         ("11", "cancelled", "CANCELLED", None),
         ("13", "cancelled", "CANCELLED", None),
+        ("14", "cancelled", "CANCELLED", None),
+        ("15", "done", "COMPLETED", None),
+        ("16", "failed", "FAILED", "NonZeroExitCode"),
     ],
 )
 def test_what_squeue_and_sacct_say(ident: str, state: str, native: str, reason: str | None) -> None:
@@ -161,7 +200,7 @@ def test_many_jobs_are_asked_for_at_once_and_an_array_as_a_whole(cluster: Cluste
 
 def test_the_accounting_knows_what_the_queue_forgot(cluster: Cluster) -> None:
     assert slurm.poll("5").state == "gone"
-    cluster.write("accounts", "5|TIMEOUT|None\n")
+    cluster.write("accounts", "5|TIMEOUT\n")
     assert (slurm.poll("5").state, slurm.poll("5").native) == ("failed", "TIMEOUT")
 
 
@@ -203,6 +242,23 @@ def test_a_dry_run_shows_what_would_be_submitted(
     assert "--save-every 30m" in script
     assert spark_rl([*train, "--gpus", "2", "--time", "8h", "--partition", "long"]) == 0
     assert cluster.read("jobs/71") == script
+
+
+def test_auto_environments_are_settled_in_the_job(
+    train: tuple[str, ...], cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--num-envs", "auto")
+    assert spark_rl([*train, *words, "--dry-run", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert "--num_envs" not in document["argv"]
+    assert document["reasons"]["num_envs"].startswith("auto: settled where the job runs")
+    assert "--num-envs auto" in document["script"]
+    assert spark_rl([*train, *words]) == 0
+    assert cluster.read("jobs/71") == document["script"]
+    assert runs.request_of(registry.load("1"))[0].auto_envs
+    capsys.readouterr()
+    assert spark_rl([*train, *words, "--nnodes", "2"]) == 2
+    assert "--num-envs auto is settled on each node, and 2 nodes need the same number" in capsys.readouterr().err
 
 
 def test_several_nodes_are_planned_without_the_network_of_this_host(
@@ -341,7 +397,8 @@ def recorded(**values: Any) -> str:
         (True, (), "71|FAILED|NonZeroExitCode", "failed", "ended before its run began: FAILED (NonZeroExitCode)"),
         (False, BEGUN, "71|TIMEOUT|TimeLimit", "lost", "is over, TIMEOUT (TimeLimit), without a last word of the run"),
         (False, BEGUN, "71|CANCELLED|None", "interrupted", "slurm job 71 was cancelled"),
-        (True, (), "", "lost", "slurm does not know job 71 any more"),
+        (True, (), "", "lost", "slurm does not know job 71 any more, and the run never began"),
+        (False, BEGUN, "", "lost", "slurm does not know job 71 any more, and the run has not told its end"),
     ],
 )
 def test_what_a_jobs_state_means_for_its_run(
@@ -352,6 +409,7 @@ def test_what_a_jobs_state_means_for_its_run(
     seen = runs.get(known)
     assert seen.state == state
     assert (message or "") in (seen.message or "")
+    assert (seen.ended_at == 1.0) == (seen.over and bool(attempts))  # the last sign of life, not when somebody looked
     cluster.write("queue", "")  # Slurm forgets it: what was seen of an end stands
     assert runs.get(known).state == (state if seen.over else "lost")
 
@@ -424,6 +482,32 @@ def test_a_job_takes_up_the_record_stops_for_the_limit_and_goes_on(inside: Insid
     assert (ended.state, ended.progress.iteration, len(ended.attempts)) == ("succeeded", 20, 2)
     assert (ended.attempts[1].from_checkpoint or "").endswith("model_8.pt")
     assert ended.job == Job(engine="slurm", ident="71", waits=False, log="/logs/71.log")
+
+
+def test_auto_environments_stay_when_the_job_starts_again(inside: Inside) -> None:
+    def measured(knee: int) -> None:
+        key = Key(
+            task="Isaac-Cartpole-Direct",
+            library="rsl_rl",
+            algorithm="PPO",
+            version="3.0.0",
+            host=registry.owner_now().host,
+            device="cpu",
+        )
+        tunings.save(registry.folder(), Tuning(key=key, knee=knee, largest=knee, at=1.0))
+
+    recorded(job=Job(engine="slurm", ident="71"))
+    measured(32)
+    words = (*BUDGET, "--num-envs", "auto", "--device", "cpu")
+    assert lab.finish(inside.start("1:die-at=11", *words))[0] == 1
+    measured(16)
+    registry.save(replace(registry.load("1"), state="starting", ended_at=None))
+    code, _, err = lab.finish(inside.start("train", *words))
+    assert code == 0, err
+    assert [argv[argv.index("--num_envs") + 1] for argv in (one.argv for one in registry.load("1").attempts)] == [
+        "32",
+        "32",
+    ]
 
 
 def test_a_job_that_was_submitted_by_hand_knows_its_run_again(inside: Inside) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from fakes import lab
 from spark_rl import supervisor
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -240,6 +240,18 @@ def test_signal_handlers_are_given_back(tmp_path: Path) -> None:
     assert (ended.status, ended.sent, ended.stopped_by) == (7, (), None)
     assert [signal.getsignal(number) for number in used] == before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_reaper_that_is_told_to_end_at_once_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hasty(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                self.send_signal(number)
+
+    monkeypatch.setattr(subprocess, "Popen", Hasty)
+    ended = supervisor.run(("true",), cwd=tmp_path, environ=os.environ, watcher=supervisor.Watcher(), grace_s=1.0)
+    assert (ended.status, ended.stopped_by) == (0, None)
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:

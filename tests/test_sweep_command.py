@@ -18,10 +18,12 @@ from fakes.configured import Lab
 from spark_rl import engines, registry, sweeps
 from spark_rl.__main__ import run
 from spark_rl.engines import State, Status, Submission, ray, slurm
+from spark_rl.errors import CheckError
 from spark_rl.launch import trial as trials
+from spark_rl.records import Job, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 RATE = "agent.algorithm.learning_rate"
@@ -85,14 +87,24 @@ class Array:
         return str(len(self.submissions))
 
     def poll(self, ident: str) -> Status:
-        return Status(state=self.state, native=ident)
+        return Status(state=self.state, native=self.state.upper(), reason="as told")
+
+    def survey(self, idents: Iterable[str]) -> dict[str, Status]:
+        return {ident: self.poll(ident) for ident in idents}
 
     def cancel(self, ident: str) -> None:
-        self.submissions.clear()
+        assert ident == str(len(self.submissions))
+        self.state = "cancelled"
+
+    def environ(self, element: int) -> dict[str, str]:
+        """Return what an element of the newest array sees."""
+        submission = self.submissions[-1]
+        task = {"SLURM_ARRAY_JOB_ID": str(len(self.submissions)), "SLURM_ARRAY_TASK_ID": submission.numbers[element]}
+        return os.environ | dict(submission.env) | {name: str(value) for name, value in task.items()}
 
     def run(self, element: int, **env: str) -> tuple[int, str]:
         submission = self.submissions[-1]
-        argv, environ = submission.commands[element], os.environ | dict(submission.env) | env
+        argv, environ = submission.commands[element], self.environ(element) | env
         child = subprocess.run(argv, cwd=submission.cwd, env=environ, capture_output=True, text=True, timeout=60)
         return child.returncode, child.stderr
 
@@ -230,12 +242,108 @@ def test_a_job_array_takes_the_settings_of_slurm(desk: Desk, array: Array, monke
     assert (dict(submission.options), submission.time_s) == ({"partition": "gpu"}, 5400)
 
 
+def test_a_dry_run_for_an_engine_shows_what_it_would_get(desk: Desk, array: Array) -> None:
+    desk.file.write_text(f"{RECIPE}{SPACE}[budget]\nparallel = 1\n", encoding="utf-8")
+    array.render = slurm.render  # type: ignore[method-assign]
+    code, out, _ = desk.run("--engine", "slurm", "--dry-run")
+    assert (code, array.submissions) == (0, [])
+    lines = out.splitlines()
+    assert lines[0] == "# sweep lr: 2 trainings; slurm gets an array of 2 jobs, at most 1 at once"
+    assert [line for line in lines if line.startswith("# trial")][1] == f"# trial 2: {RATE}=2 seed 42"
+    script = "\n".join(lines[lines.index("#!/bin/bash") :])
+    assert "#SBATCH --array=1-2%1\n" in script
+    assert f" trial {desk.cwd}/logs/sweeps/lr_TIME 2 --adopt ;;\n" in script
+    code, found = desk.document("--engine", "slurm", "--dry-run")
+    assert (code, found["engine"], found["at_once"], found["needs"]["cpus"]) == (0, "slurm", 1, 1)
+    assert found["script"].strip() == script
+    assert not (desk.cwd / "logs").exists()
+    assert desk.run("--engine", "slurm")[0] == 0
+    (submission,) = array.submissions
+    started = sweeps.newest(desk.cwd, "lr")
+    assert slurm.render(submission).strip().replace(str(started), f"{desk.cwd}/logs/sweeps/lr_TIME") == script
+
+
+def test_a_container_has_a_spark_rl_and_an_isaac_lab_of_its_own(
+    desk: Desk, array: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_RL_SLURM_CONTAINER", "apptainer exec lab.sif")
+    monkeypatch.setenv("SPARK_RL_ISAACLAB", str(desk.lab))
+    code = run(["sweep", str(desk.file), "--engine", "slurm", "--no-check"])
+    assert (code, array.submissions[0].commands[0][:2]) == (0, ("spark-rl", "trial"))
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    assert sweeps.load(folder)["isaaclab"] is None
+
+
+def test_auto_environments_are_settled_where_a_trial_runs(desk: Desk, array: Array) -> None:
+    desk.file.write_text(RECIPE.replace("device", 'num_envs = "auto"\ndevice') + SPACE, encoding="utf-8")
+    code, found = desk.document("--engine", "slurm", "--dry-run")
+    assert (code, "--num_envs" in found["trials"][0]["plan"]["argv"]) == (0, False)
+    assert desk.run("--engine", "slurm")[0] == 0
+    assert array.run(0)[0] == 0
+    (found_run,) = registry.entries()
+    assert isinstance(found_run, Run)
+    assert found_run.argv[found_run.argv.index("--num_envs") + 1] == "4096"
+
+
+def test_the_folder_of_a_sweep_is_for_its_owner(desk: Desk, array: Array) -> None:
+    assert desk.run("--engine", "slurm")[0] == 0
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()} == {
+        name: "0o600" for name in ("sweep.json", "trials.json", "submitted.json")
+    }
+
+
 def test_what_an_array_still_has_is_not_submitted_again(desk: Desk, array: Array) -> None:
     assert desk.run("--engine", "slurm")[0] == 0
     array.state = "running"
     code, found = desk.document("--resume", "--engine", "slurm")
-    assert (code, found["error"]["message"].endswith("still goes on: slurm 1")) == (1, True)
+    assert (code, found["error"]["message"].endswith("still goes on: slurm job 1: RUNNING (as told)")) == (1, True)
     assert len(array.submissions) == 1
+    code, out, err = desk.run("--results")
+    assert (code, err) == (1, f"note: slurm job 1: RUNNING (as told); end it with: spark-rl sweep {desk.file} --stop\n")
+
+
+def test_what_an_array_has_is_ended(desk: Desk, array: Array) -> None:
+    assert desk.run("--engine", "slurm")[0] == 0
+    array.state = "running"
+    code, out, err = desk.run("--stop")
+    assert (code, array.state, "trials: 2 waiting" in out) == (0, "cancelled", True)
+    again = f"go on with: spark-rl sweep {desk.file} --resume"
+    assert err.splitlines() == [
+        "stopping slurm job 1: RUNNING (as told); its trials end their runs",
+        f"note: slurm job 1: CANCELLED (as told); 2 waiting; {again}",
+    ]
+    code, found = desk.document("--stop")
+    assert (code, found["error"]["message"].startswith("no engine has anything of ")) == (1, True)
+
+
+def test_a_sweep_goes_on_where_it_was(desk: Desk, array: Array) -> None:
+    assert desk.run("--engine", "slurm")[0] == 0
+    code, found = desk.document("--resume")
+    assert (code, found["state"], found["submitted"], len(array.submissions)) == (0, "submitted", "2", 2)
+
+
+def test_an_engine_that_does_not_answer_is_told(desk: Desk, array: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.run("--engine", "slurm")[0] == 0
+
+    def deaf(_ident: str) -> Status:
+        raise CheckError("squeue is not on this machine")
+
+    monkeypatch.setattr(array, "poll", deaf)
+    code, out, err = desk.run("--results")
+    assert "trials: 2 waiting" in out
+    assert err.startswith("note: slurm job 1: submitted (squeue is not on this machine); end it with: ")
+
+
+def test_what_a_job_printed_that_came_to_no_run(desk: Desk, array: Array) -> None:
+    assert desk.run("--engine", "slurm")[0] == 0
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    (folder / "trials-2.log").write_text("module: not found\n", encoding="utf-8")
+    array.state = "failed"
+    assert f"FAILED (as told); 2 waiting (see {folder}/trials-2.log); go on" in desk.run("--results")[2]
 
 
 def test_an_array_is_for_the_gpus_of_its_nodes(desk: Desk, array: Array) -> None:
@@ -244,7 +352,7 @@ def test_an_array_is_for_the_gpus_of_its_nodes(desk: Desk, array: Array) -> None
     assert desk.run("--engine", "slurm")[0] == 0
     (submission,) = array.submissions
     assert (submission.gpus, submission.memory_mib, submission.parallel) == (1, None, 1)
-    assert "#SBATCH --array=0-1%1\n" in slurm.render(submission)
+    assert "#SBATCH --array=1-2%1\n" in slurm.render(submission)
 
 
 def test_without_ray_trials_run_here_one_after_the_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,14 +367,14 @@ def test_without_ray_trials_run_here_one_after_the_other(desk: Desk, monkeypatch
 def test_a_job_array_is_submitted_run_and_ranked(desk: Desk, array: Array) -> None:
     code, out, _ = desk.run("--engine", "slurm")
     assert code == 0
-    assert out.startswith("submitted: 1, 2 trials in ")
+    assert out.startswith("slurm job 1 has 2 trials, in logs/sweeps/lr_")
     (submission,) = array.submissions
     assert (submission.name, submission.cwd, submission.cpus, submission.gpus) == ("lr", str(desk.cwd), 1, 0)
     assert dict(submission.env)["SPARK_RL_STATE"] == str(registry.folder())
     folder = sweeps.newest(desk.cwd, "lr")
     assert [command[2:] for command in submission.commands] == [
-        ("spark_rl", "trial", str(folder), "1"),
-        ("spark_rl", "trial", str(folder), "2"),
+        ("spark_rl", "trial", str(folder), "1", "--adopt"),
+        ("spark_rl", "trial", str(folder), "2", "--adopt"),
     ]
     code, before = desk.document("--results")
     assert (code, before["state"], {trial["state"] for trial in before["trials"]}) == (1, "unfinished", {"waiting"})
@@ -314,7 +422,7 @@ def test_only_what_is_left_is_handed_in_again(desk: Desk, array: Array) -> None:
     code, found = desk.document("--results")
     assert [trial["state"] for trial in found["trials"]] == ["complete", "failed"]
     code, again = desk.document("--resume", "--engine", "slurm")
-    assert (code, again["state"], len(array.submissions[-1].commands)) == (0, "submitted", 1)
+    assert (code, again["state"], array.submissions[-1].numbers) == (0, "submitted", (2,))
     assert array.run(0)[0] == 0
     code, found = desk.document("--results")
     assert (code, found["state"]) == (0, "complete")
@@ -331,12 +439,66 @@ def test_a_file_that_has_changed_is_another_sweep(desk: Desk, array: Array) -> N
 # --- one trial
 
 
+def test_a_trial_knows_its_job(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    assert array.run(1)[0] == 0
+    folder = sweeps.newest(desk.cwd, "lr")
+    (found,) = registry.entries()
+    assert isinstance(found, Run)
+    assert found.job == Job(engine="slurm", ident="1_2", waits=False, log=f"{folder}/trials-2.log")
+    code = run(["trial", str(folder), "1", "--adopt"])
+    assert (code, "--adopt is for the inside of a Slurm job" in desk.capsys.readouterr().err) == (2, True)
+
+
+def test_a_trial_of_ray_in_somebodys_job_has_none(desk: Desk, array: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.run("--engine", "slurm")
+    monkeypatch.setenv("SLURM_JOB_ID", "9")
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert run(["trial", str(folder), "1"]) == 0
+    (found,) = registry.entries()
+    assert isinstance(found, Run)
+    assert found.job is None
+
+
+def test_a_trial_that_waits_for_its_next_start_is_told_and_taken_up(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    argv, env = array.submissions[-1].commands[0], array.environ(0) | {"FAKE_TRAINER": f"scale={RATE} save=4 pace=0.3"}
+    child = subprocess.Popen(argv, cwd=desk.cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lab.eventually(lambda: any(one.iteration >= 6 for one in sweeps.reports(folder, 1)), "reports")
+    child.send_signal(signal.SIGUSR1)
+    assert child.wait(lab.PATIENCE_S) == slurm.LIMIT_CODE
+    array.state = "pending"
+    code, found = desk.document("--results")
+    assert [trial["state"] for trial in found["trials"]] == ["waiting", "waiting"]
+    assert array.run(0)[0] == 0
+    run_id = sweeps.run_of(folder, 1)
+    assert run_id is not None
+    assert [one.state for one in registry.load(run_id).attempts] == ["interrupted", "succeeded"]
+
+
+def test_an_end_that_only_the_engine_saw_is_written_down(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    assert array.run(0)[0] == 0
+    run_id = sweeps.run_of(folder, 1)
+    assert run_id is not None
+    gone = replace(registry.load(run_id).owner, host="elsewhere")
+    running = replace(registry.load(run_id), state="running", ended_at=None, owner=gone)
+    registry.save(replace(running, job=replace(running.job, waits=True)))  # type: ignore[type-var]
+    array.state = "cancelled"
+    assert [trial["state"] for trial in desk.document("--results")[1]["trials"]] == ["unfinished", "waiting"]
+    assert registry.load(run_id).state == "interrupted"
+
+
 def begun(desk: Desk, array: Array, behaviour: str) -> tuple[Path, subprocess.Popen[bytes]]:
     """Start the first trial as Ray does: with a leash."""
     desk.run("--engine", "slurm")
     folder = sweeps.newest(desk.cwd, "lr")
     assert folder is not None
-    argv = (*array.submissions[-1].commands[0], "--leash")
+    argv = (*(word for word in array.submissions[-1].commands[0] if word != "--adopt"), "--leash")
     log = (folder / "trial.log").open("ab")
     env = os.environ | {"FAKE_TRAINER": behaviour}
     child = subprocess.Popen(argv, cwd=desk.cwd, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log)

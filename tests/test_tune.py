@@ -197,6 +197,18 @@ def test_what_was_measured_for_another_library_does_not_count(desk: Desk) -> Non
     assert planned["reasons"]["num_envs"].startswith("auto: 4096, the task's default")
 
 
+def test_auto_is_what_another_host_with_the_same_gpu_measured(tmp_path: Path) -> None:
+    key = Key(task=TASK, library="rsl_rl", algorithm="PPO", version="3.0.0", host="here", device="NVIDIA H100")
+    others = [("n1", "NVIDIA H100", 1.0), ("n2", "NVIDIA H100", 3.0), ("n3", "NVIDIA L4", 4.0), ("n4", "cpu", 5.0)]
+    for number, (host, device, at) in enumerate(others, 1):
+        tunings.save(tmp_path, Tuning(key=replace(key, host=host, device=device), knee=number, largest=9, at=at))
+    found = tunings.alike(tmp_path, key)
+    assert found is not None
+    assert (found.key.host, found.knee) == ("n2", 2)
+    assert tunings.alike(tmp_path, replace(key, device="cpu")) is None
+    assert tunings.alike(tmp_path, replace(key, version="2.3.2")) is None
+
+
 def test_the_run_keeps_the_number_that_auto_meant(desk: Desk) -> None:
     desk.tune(PACE, "--counts", "16,32")
     code, outcome = desk.document("", "train", "--num-envs", "auto", "--max-iterations", "5")

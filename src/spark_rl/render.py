@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import documents
+from spark_rl import documents, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -146,7 +147,7 @@ def starting(value: Plan) -> None:
     for name in ("library", "algorithm", "num_envs", "device", "distributed", "window", "headless", "checkpoint"):
         if name in reasons and reasons[name] != "asked for":
             talk(f"  {name}: {reasons[name]}")
-    talk(f"  {shell(value)}")
+    talk(f"  {shell(replace(value, argv=redact.words(value.argv)))}")  # a job's log, which others may read, has it
 
 
 def viewer(*, raw: bool, every: float, footer: str = "Ctrl-C stops it") -> Callable[[Run], View]:

@@ -1,12 +1,14 @@
 """A Slurm that runs nothing: programs of its names that keep what they are given, and say what a test wants.
 
-Below the folder, ``jobs/N`` holds the script and ``jobs/N.run`` the number of the record; ``queue`` has lines of
+Below the folder, ``jobs/N`` holds the script, ``jobs/N.run`` the number of the record and ``jobs/N.env`` the
+environment; ``queue`` has lines of
 ``ID|STATE|REASON``, ``cancelled`` the ids that scancel was given. A file ``refuse`` holds what sbatch complains of.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from fakes import lab
@@ -21,6 +23,7 @@ _SBATCH = """#!/bin/sh
 number=$(($(ls "{0}/jobs" | grep -c '^[0-9]*$') + 71))
 cat > "{0}/jobs/$number"
 printf '%s' "$SPARK_RL_RUN" > "{0}/jobs/$number.run"
+"{1}" -I -S -c 'import json, os; print(json.dumps(dict(os.environ)))' > "{0}/jobs/$number.env"
 echo "$number|PENDING|Priority" >> "{0}/queue"
 echo "$number;cluster"
 """
@@ -49,7 +52,7 @@ class Cluster:
         (folder / "jobs").mkdir(parents=True)
         (folder / "bin").mkdir()
         for name, text in (("sbatch", _SBATCH), ("squeue", _SQUEUE), ("scancel", _SCANCEL), ("sacct", _SACCT)):
-            lab.program(folder / "bin" / name, text.format(folder))
+            lab.program(folder / "bin" / name, text.format(folder, sys.executable))
         (folder / "queue").touch()
         monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
 

@@ -239,14 +239,17 @@ def survey(idents: Iterable[str]) -> dict[str, Status]:
 
 
 def parse(text: str) -> dict[str, Status]:
-    """Return how jobs are by id, from lines ``ID|STATE|REASON``; sacct's state may go on: ``CANCELLED by 0``."""
+    """Return how jobs are by id, from lines ``ID|STATE|REASON``; sacct's have none: its reason is why a job had waited.
+
+    Its state may go on: ``CANCELLED by 0``.
+    """
     found = {}
     for line in text.splitlines():
         ident, _, rest = line.partition("|")
         words, _, reason = rest.partition("|")
         native = (words.split() or [""])[0].rstrip("+")
         state, reason = STATES.get(native, "running"), reason.strip().strip("()")
-        stale = reason in ("", "None") or state == "cancelled"  # why it had waited
+        stale = reason in ("", "None") or state in ("cancelled", "done")  # why it had waited
         found[ident] = Status(state=state, native=native, reason=None if stale else reason)
     return found
 
@@ -269,7 +272,7 @@ def _accounted(idents: Sequence[str]) -> str:
     """Return what the accounting knows of jobs, nothing where there is none."""
     try:
         done = _slurm(
-            *("sacct", "--noheader", "--allocations", "--parsable2", "--format=JobID,State,Reason"),
+            *("sacct", "--noheader", "--allocations", "--parsable2", "--format=JobID,State"),
             f"--jobs={','.join(idents)}",
         )
     except CheckError:

@@ -72,7 +72,8 @@ def _seen(run: Run, status: Status) -> Run:
         if run.job is None or now.job is None or now.job.ident != run.job.ident or not jobs.is_asked(now):
             return now  # it has told its end meanwhile, or was submitted again
         ended = jobs.judged(now, status.state, status.native, status.reason)
-        registry.save(replace(ended, ended_at=time.time(), updated_at=time.time()))
+        at = now.updated_at if now.attempts else time.time()  # its last sign of life, not when somebody looked
+        registry.save(replace(ended, ended_at=at, updated_at=time.time()))
         return registry.load(run.id)
     finally:
         registry.release(run.id)
