@@ -14,9 +14,10 @@ import pytest
 
 import ranked
 from fakes import lab, slurmd
-from spark_rl import registry, runs
+from spark_rl import registry, runs, tunings
 from spark_rl.engines import Submission, slurm
 from spark_rl.selection import BadRecord
+from spark_rl.tuning import Key, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -240,31 +241,101 @@ def test_an_array_runs_every_command_as_a_run_of_its_own(desk: Desk) -> None:
     assert all("succeeded: run" in (desk.folder / f"trial-{index}.log").read_text() for index in range(3))
 
 
+class Study:
+    """A sweep over learning rates, submitted as an array."""
+
+    def __init__(self, desk: Desk, rates: str, iterations: int, more: str = "") -> None:
+        self.desk = desk
+        named = 'task = "Isaac-Cartpole-Direct"\nlibrary = "rsl_rl"\nnum_envs = 64\ndevice = "cpu"\n'
+        space = f'[space]\n"agent.algorithm.learning_rate" = {{ grid = {rates} }}\n'
+        text = f"seeds = [1]\n[recipe]\n{named}max_iterations = {iterations}\n{space}{more}"
+        (desk.folder / "lr.toml").write_text(text, encoding="utf-8")
+        code, found = self.ask("--engine", "slurm")
+        assert code == 0, found
+        self.ident = str(found["job"]["ident"])
+
+    def ask(self, *words: str) -> tuple[int, dict[str, Any]]:
+        code, out, err = self.desk.call(
+            "sweep", "lr.toml", "--isaaclab", str(self.desk.lab), "--no-check", "--json", *words
+        )
+        assert out, err
+        found: dict[str, Any] = json.loads(out)
+        return code, found
+
+    def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition(found := self.ask("--results")[1]):
+            assert time.monotonic() < deadline, found
+            time.sleep(1)
+        return found
+
+
 def test_a_sweep_is_an_array_whose_trials_survive_the_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     behave(monkeypatch, "train pace=0.5 scale=agent.algorithm.learning_rate")
     monkeypatch.setenv("SPARK_RL_SLURM_TIME", "1m")
-    recipe = 'task = "Isaac-Cartpole-Direct"\nlibrary = "rsl_rl"\nnum_envs = 64\nmax_iterations = 140\ndevice = "cpu"\n'
-    space = '[space]\n"agent.algorithm.learning_rate" = { grid = [1.0, 2.0] }\n'
-    (desk.folder / "lr.toml").write_text(f"seeds = [1]\n[recipe]\n{recipe}{space}", encoding="utf-8")
-    sweep = ("sweep", "lr.toml", "--isaaclab", str(desk.lab), "--no-check", "--json")
-    code, out, err = desk.call(*sweep, "--engine", "slurm")
-    assert code == 0, f"{out}{err}"
-    code, out, _ = desk.call(*sweep, "--resume", "--engine", "slurm")
-    assert (code, "still goes on: slurm" in out) == (1, True)
-
-    def results() -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(desk.call(*sweep, "--results")[1])
-        return found
-
-    deadline = time.monotonic() + PATIENCE_S
-    while (found := results())["state"] != "complete":
-        assert time.monotonic() < deadline, found
-        time.sleep(2)
+    study = Study(desk, "[1.0, 2.0]", 140)
+    code, refused = study.ask("--resume")
+    assert (code, "still goes on: slurm job" in refused["error"]["message"]) == (1, True)
+    found = study.until(lambda found: found["state"] == "complete")
     assert [row["values"]["agent.algorithm.learning_rate"] for row in found["ranking"]] == [2.0, 1.0]
     trials = [run for run in registry.entries() if not isinstance(run, BadRecord)]
     assert [(run.state, run.progress.iteration, len(run.attempts) > 1) for run in trials] == [
         ("succeeded", 140, True)
     ] * 2
+
+
+def test_a_trial_is_stopped_alone_and_a_sweep_as_a_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    behave(monkeypatch, "train pace=0.3 save=4")
+    study = Study(desk, "[1.0, 2.0, 3.0, 4.0]", 60, "[budget]\nparallel = 2\n")
+
+    def far(found: dict[str, Any], *numbers: int) -> bool:
+        return all((found["trials"][number - 1]["iteration"] or 0) > 5 for number in numbers)
+
+    found = study.until(lambda found: far(found, 1, 2))
+    run = registry.load(found["trials"][1]["run"])
+    assert run.job is not None
+    assert (run.job.ident, Path(run.job.log or "").name) == (f"{study.ident}_2", "trials-2.log")
+    assert f"slurm job {study.ident}_2" in desk.call("runs", "list")[1]
+    code, out, _ = desk.call("runs", "stop", run.id)
+    assert (code, out.startswith(f"interrupted: run {run.id}, stopped on request after")) == (0, True)
+    found = study.until(lambda found: far(found, 1, 3))
+    assert [trial["state"] for trial in found["trials"][:3]] == ["running", "unfinished", "running"]
+
+    code, found = study.ask("--stop")
+    assert (code, found["job"]["native"]) == (0, "CANCELLED")
+    assert [trial["state"] for trial in found["trials"]] == ["unfinished"] * 3 + ["waiting"]
+    assert slurm.poll(study.ident).state == "cancelled"
+
+    behave(monkeypatch, "train save=4")
+    code, found = study.ask("--resume")
+    assert (code, found["job"]["ident"] != study.ident) == (0, True)
+    study.until(lambda found: found["state"] == "complete")
+    assert sorted(len(run.attempts) for run in registry.entries() if not isinstance(run, BadRecord)) == [1, 2, 2, 2]
+
+
+def test_auto_environments_and_secrets_are_settled_on_the_node(
+    desk: Desk, cluster: slurmd.Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(monkeypatch, "train pace=0.1")
+    key = Key(
+        task="Isaac-Cartpole-Direct",
+        library="rsl_rl",
+        algorithm="PPO",
+        version="3.0.0",
+        host=registry.owner_now().host,
+        device="cpu",
+    )
+    tunings.save(registry.folder(), Tuning(key=key, knee=32, largest=64, at=time.time()))
+    words = ("--num-envs", "auto", "--max-iterations", "10", "--no-check", "agent.api_key=4f1d7cafe")
+    run = desk.submit(*words)
+    assert run.job is not None
+    script = cluster.ask("scontrol", "write", "batch_script", run.job.ident, "-")
+    assert ("--num-envs auto" in script, "4f1d7cafe" in script) == (True, False)
+    done = desk.until(run, lambda seen: seen.over)
+    assert (done.state, done.num_envs) == ("succeeded", 32), log(run)
+    argv = desk.notes.started()["argv"]
+    assert (argv[argv.index("--num_envs") + 1], "agent.api_key=4f1d7cafe" in argv) == ("32", True)
+    assert "4f1d7cafe" not in log(run)
 
 
 def test_several_nodes_are_told_their_place_and_of_the_limit(desk: Desk, cluster: slurmd.Slurm) -> None:
