@@ -208,6 +208,7 @@ def test_nothing_of_ray_is_loaded_to_plan() -> None:
         (("--engine", "slurm"), "[budget]\ntime = '1h'\n", "--engine slurm keeps no budget of time"),
         (("--engine", "slurm"), "scheduler = 'asha'\n", "--engine slurm cannot have asha"),
         (("--engine", "slurm", "--address", "auto"), "", "--address names a Ray cluster"),
+        (("--time", "8h"), "", "--time and --partition are for jobs of Slurm"),
         (("--resume",), "", "no sweep lr was started in "),
         (("--results",), "", "no sweep lr was started in "),
     ],
@@ -240,6 +241,10 @@ def test_a_job_array_takes_the_settings_of_slurm(desk: Desk, array: Array, monke
     assert desk.run("--engine", "slurm")[0] == 0
     (submission,) = array.submissions
     assert (dict(submission.options), submission.time_s) == ({"partition": "gpu"}, 5400)
+    assert desk.run("--engine", "slurm", "--time", "2h", "--partition", "long")[0] == 0
+    submission = array.submissions[1]
+    assert (dict(submission.options), submission.time_s) == ({"partition": "long"}, 7200)
+    assert dict(submission.env)["SPARK_RL_SLURM_TIME"] == "2h"
 
 
 def flat(script: str) -> str:
@@ -480,6 +485,16 @@ def test_a_trial_that_waits_for_its_next_start_is_told_and_taken_up(desk: Desk, 
     run_id = sweeps.run_of(folder, 1)
     assert run_id is not None
     assert [one.state for one in registry.load(run_id).attempts] == ["interrupted", "succeeded"]
+
+
+def test_a_trial_that_went_on_outside_of_its_sweep_counts(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    folder = sweeps.newest(desk.cwd, "lr")
+    assert folder is not None
+    assert array.run(0)[0] == 0
+    sweeps.reports_file(folder, 1).write_text('{"iteration": 8, "score": 0.1}\n', encoding="utf-8")
+    trial = desk.document("--results")[1]["trials"][0]
+    assert (trial["state"], trial["iteration"], trial["score"] > 0.1) == ("complete", 20, True)
 
 
 def test_an_end_that_only_the_engine_saw_is_written_down(desk: Desk, array: Array) -> None:

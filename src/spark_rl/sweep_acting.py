@@ -85,6 +85,12 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
     return _tell(_carried_out(_field(desk, planned, folder, isaaclab), planned, there, given), given)
 
 
+def _wanted(given: Mapping[str, Any], cwd: Path) -> submitting.Wanted:
+    return submitting.Wanted(
+        engine=given["engine"], settings=settings.load(cwd), time=given["time_limit"], partition=given["partition"]
+    )
+
+
 def _engine(folder: Path | None) -> str:
     """Return the engine of a sweep for which none is named: it goes on where it was."""
     before = sweeps.submitted(folder) if folder else None
@@ -114,7 +120,7 @@ def _show(desk: Desk, planned: Planned, there: packing.Room, folder: Path | None
         return
     folder = folder or desk.cwd / sweeps.HOME / f"{desk.sweep.name}_TIME"
     field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)
-    told = arrays.submission(field, planned.needs, name, settings.load(desk.cwd))
+    told = arrays.submission(field, planned.needs, _wanted(given, desk.cwd))
     script = engines.load(name).render(told)
     sweep_render.submission(desk.sweep, planned.pairs, told, name, script, as_json=as_json)
 
@@ -141,7 +147,7 @@ def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, giv
     _ask(field)
     sweeps.forget_submitted(field.folder)
     if given["engine"] != "ray":
-        return arrays.submit(field, planned.needs, given["engine"], settings.load(field.cwd))
+        return arrays.submit(field, planned.needs, _wanted(given, field.cwd))
     view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
     return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 
@@ -171,12 +177,23 @@ def _refuse(asked: Sweep, given: Mapping[str, Any]) -> None:
         raise RequestError(f"there is no engine {given['engine']}", did_you_mean(given["engine"], known, "engines"))
     if given["png"] is not None:
         sweep_plots.drawable()
+    if given["engine"] != "slurm" and (given["time_limit"] or given["partition"]):
+        raise RequestError("--time and --partition are for jobs of Slurm", "add --engine slurm")
     if given["results"] or given["stop"]:
         return
     if given["engine"] == "ray":
         if not given["dry_run"]:
             ray.installed()
         return
+    _refuse_array(asked, given)
+
+
+def _refuse_array(asked: Sweep, given: Mapping[str, Any]) -> None:
+    """Stop at what an engine cannot do that goes on without this process.
+
+    Raises:
+        RequestError: It says what.
+    """
     if asked.time_s is not None:
         raise RequestError(f"--engine {given['engine']} keeps no budget of time", "leave out time in [budget]")
     for name, why in (("optuna", "each suggestion needs the results before it"), ("asha", "nobody watches it there")):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from spark_rl.options import Adopt, Check, DryRun, Every, IsaacLab, Json, Preflight
+from spark_rl.options import Adopt, Check, DryRun, Every, IsaacLab, Json, Partition, Preflight, TimeLimit
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -20,6 +20,8 @@ def sweep(
     engine: Annotated[
         str | None, typer.Option(help="ray (the default); slurm: a job array; local: one after the other.")
     ] = None,
+    time_limit: TimeLimit = None,
+    partition: Partition = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest sweep of this file.")] = False,
     results: Annotated[bool, typer.Option("--results", help="Show what it came to, as far as it is.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End what slurm or local has of it: --resume goes on.")] = False,

@@ -19,34 +19,33 @@ if TYPE_CHECKING:
 
     from spark_rl.engines import Submission
     from spark_rl.launch.fields import Field
-    from spark_rl.model import Settings
+    from spark_rl.launch.submitting import Wanted
     from spark_rl.sweep.packing import Needs
 
 POLL_S = 1.0
 """Time between two questions to an engine."""
 
 
-def submit(field: Field, each: Needs, name: str, values: Settings) -> Swept:
+def submit(field: Field, each: Needs, wanted: Wanted) -> Swept:
     """Hand the trials that are left to an engine that runs them without this process.
 
     Args:
         field: The sweep and its trials.
         each: What a trial takes.
-        name: The engine.
-        values: The settings, which hold Slurm's own options, the time limit of a trial and its CPUs.
+        wanted: The engine, its own options in the settings, and the time limit of a trial.
 
     Raises:
         CheckError: The engine refuses, nothing is left to do, or what was submitted before still goes on.
         RequestError: The time limit is none.
     """
-    told = submission(field, each, name, values)
+    told, name = submission(field, each, wanted), wanted.engine
     refuse_twice(field)
     ident = engines.load(name).submit(told)
     sweeps.note_submitted(field.folder, name, ident)
     return Swept(field=field, results=fields.results(field), submitted=ident, job=Job(engine=name, ident=ident))
 
 
-def submission(field: Field, each: Needs, name: str, values: Settings) -> Submission:
+def submission(field: Field, each: Needs, wanted: Wanted) -> Submission:
     """Return what :func:`submit` hands over.
 
     Raises:
@@ -57,14 +56,18 @@ def submission(field: Field, each: Needs, name: str, values: Settings) -> Submis
     if not trials:
         raise CheckError(f"every trial of {field.folder} is done", "see them with --results")
     told = fields.submission(field, each, trials)
-    if name != "slurm":
+    if wanted.engine != "slurm":
         return told
+    values = wanted.settings
     own, cpus = submitting.program(values), field.sweep.cpus or values.get("slurm_cpus").value or 1
+    # The trial fits how often it saves to its time limit.
+    given = {"SPARK_RL_SLURM_TIME": wanted.time} if wanted.time else {}
     return replace(
         told,
         commands=tuple((*own, *fields.words(field.folder, trial.number, "--adopt")) for trial in trials),
-        options=submitting.options(values),
-        time_s=submitting.limit_s(submitting.Wanted(engine=name, settings=values)),
+        env=tuple(sorted((dict(told.env) | given).items())),
+        options=submitting.options(values, wanted.partition),
+        time_s=submitting.limit_s(wanted),
         cpus=int(cpus),
         memory_mib=field.sweep.memory_mib,
     )

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, isfinite
 from typing import TYPE_CHECKING
 
 from spark_rl import registry, sweeps
@@ -15,9 +15,10 @@ from spark_rl.errors import RequestError
 from spark_rl.sweep import Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from spark_rl.records import Progress, Run
     from spark_rl.sweep import State, Sweep
     from spark_rl.sweep.packing import Needs, Room
 
@@ -29,6 +30,13 @@ CARRIED = (
     "XDG_CACHE_HOME",
 )
 """Variables that a trial on another node needs as they are here, besides those of spark-rl."""
+
+FIGURES: Mapping[str, Callable[[Progress], float | None]] = {
+    "reward": lambda progress: progress.reward,
+    "length": lambda progress: progress.length,
+    "fps": lambda progress: progress.fps,
+}
+"""Metrics that a run's record holds; every other one is a tag of its curves."""
 
 TALK, LOG = "ray.log", "trials.log"
 
@@ -52,12 +60,12 @@ class Field:
 
 def results(field: Field) -> tuple[Result, ...]:
     """Return what the records tell of every trial that is known."""
-    return tuple(result(field.folder, trial) for trial in field.trials)
+    return tuple(result(field, trial) for trial in field.trials)
 
 
-def result(folder: Path, trial: Trial) -> Result:
+def result(field: Field, trial: Trial) -> Result:
     """Return what the record of a trial tells, and its newest report."""
-    number = trial.number
+    folder, number = field.folder, trial.number
     told = sweeps.reports(folder, number)
     known = Result(
         trial=trial,
@@ -72,8 +80,18 @@ def result(folder: Path, trial: Trial) -> Result:
         total, state = run.progress.max_iterations, "waiting" if run.waits else _state(run.state, over=run.over)
         if state != "complete" and sweeps.is_stopped(folder, number):
             state = "stopped"
+        known = _newer(known, run, field.sweep.metric)
         return replace(known, state=state, max_iterations=total, message=run.message, node=run.owner.host)
     return replace(known, run=None)
+
+
+def _newer(known: Result, run: Run, metric: str) -> Result:
+    """Return a result with what the run's own record tells: one that ``runs resume`` went on with reports nothing."""
+    iteration = run.progress.iteration
+    score = FIGURES[metric](run.progress) if metric in FIGURES else None
+    if iteration is None or score is None or not isfinite(score) or iteration <= (known.iteration or 0):
+        return known
+    return replace(known, iteration=iteration, score=float(score))
 
 
 def _state(word: str, *, over: bool) -> State:

@@ -195,4 +195,4 @@ class _Watching(supervisor.Watcher):
             return replace(before, state="waiting", node=None)
         if before.state == "stopped":
             return before
-        return fields.result(self.field.folder, before.trial)
+        return fields.result(self.field, before.trial)

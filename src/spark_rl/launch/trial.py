@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spark_rl import jobs, launch, registry, sweeps
 from spark_rl.errors import CheckError
+from spark_rl.launch import fields
 from spark_rl.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -133,10 +134,10 @@ class _Reporter:
 
 def figure(metric: str, curve: Score) -> Score:
     """Return what reads a metric: ``reward``, ``length``, ``fps``, or a recorded tag by its ``curve``."""
-    plain = {"reward": "reward", "length": "length", "fps": "fps"}.get(metric)
+    plain = fields.FIGURES.get(metric)
 
     def score(run: Run) -> float | None:
-        value: Any = curve(run) if plain is None else getattr(run.progress, plain)
+        value = curve(run) if plain is None else plain(run.progress)
         return None if value is None else float(value)
 
     return score
