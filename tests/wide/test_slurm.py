@@ -155,11 +155,11 @@ def test_a_waiting_job_is_shown_with_its_reason_and_cancelled(desk: Desk, monkey
 
 def test_a_time_limit_is_survived_until_the_budget_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     behave(monkeypatch, "train pace=0.5")
-    run = desk.submit("--max-iterations", "80", "--time", "1m")
+    run = desk.submit("--max-iterations", "140", "--time", "1m")
     waiting = desk.until(run, lambda seen: seen.waits and bool(seen.attempts))
     assert (waiting.state, waiting.attempts[0].state) == ("starting", "interrupted")
     done = desk.until(run, lambda seen: seen.over)
-    assert (done.state, done.progress.iteration, done.progress.max_iterations) == ("succeeded", 80, 80), log(run)
+    assert (done.state, done.progress.iteration, done.progress.max_iterations) == ("succeeded", 140, 140), log(run)
     assert len(done.attempts) >= 2
     for before, after in zip(done.attempts, done.attempts[1:], strict=False):
         assert before.checkpoint == after.from_checkpoint
