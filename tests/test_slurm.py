@@ -435,6 +435,23 @@ def test_the_log_of_a_job_that_failed_before_its_run_is_the_jobs(
     assert b"module: not found\n" in capfdbinary.readouterr().out
 
 
+def test_the_ranks_of_every_node_are_found(cluster: Cluster, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    argv = ("python", "-m", "isaaclab", "train_multigpu", "--num_gpus", "2", "--nnodes", "2", "--node_rank", "0")
+    known = recorded(
+        job=Job(engine="slurm", ident="71"), state="failed", attempts=(Attempt(argv=argv, started_at=1.0),)
+    )
+    for record, name in ((registry.path(known), "head"), (registry.folder() / "jobs/71-node1/runs" / known, "second")):
+        for rank in (0, 1):
+            file = record / "ranks/1/none_x/attempt_0" / str(rank) / "stdout.log"
+            file.parent.mkdir(parents=True)
+            file.write_text(f"{name} {rank}\n", encoding="utf-8")
+    for rank, told in enumerate((b"head 0\n", b"head 1\n", b"second 0\n", b"second 1\n")):
+        assert spark_rl(["runs", "log", known, "--rank", str(rank)]) == 0
+        assert capfdbinary.readouterr().out == told
+    assert spark_rl(["runs", "log", known, "--rank", "4"]) == 2
+    assert b"it has 0, 1, 2, 3 here" in capfdbinary.readouterr().err
+
+
 # --- in the job
 
 

@@ -388,3 +388,4 @@ def test_two_nodes_train_one_run_through_a_time_limit(
     assert (run.state, run.progress.iteration, run.world_size) == ("succeeded", 240, 2), log(run)
     assert len(run.attempts) >= 2
     assert [one for one in registry.entries() if not isinstance(one, BadRecord)] == [run]
+    assert b"rank 1 of 2 trains" in b"".join(runs.log(run.id, follow=False, tail=None, tell=print, rank=1))

@@ -191,6 +191,13 @@ def remove(run_id: str) -> None:
         raise CheckError(f"run {found.id} cannot be removed: {error.strerror}", f"see {path(found.id)}") from error
 
 
+def copies(run: Run) -> Iterator[tuple[int, Path]]:
+    """Yield the records that the further nodes of a run's job keep of it, each with the number of its node."""
+    ident = run.job.ident if run.job is not None else ""
+    for place in (folder() / "jobs").glob(f"{ident}-node[0-9]*") if ident else ():
+        yield int(place.name.rpartition("node")[2]), place / "runs" / run.id
+
+
 def _clear_job(ident: str) -> None:
     """Remove what a job left beside the records: its output, and what its further nodes recorded."""
     for left in (folder() / "jobs").glob(f"{ident}[.-]*"):

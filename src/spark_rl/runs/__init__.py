@@ -267,15 +267,26 @@ def _begun(run: Run) -> Run:
 
 def _log_of_rank(run: Run, rank: int, *, follow: bool, tail: int | None) -> Iterator[bytes]:
     """Yield what a rank printed: its errors after its output, since nobody knows how they belong together."""
-    found = rank_logs.files(rank_logs.home(registry.path(run.id), len(run.attempts)))
-    first = ranks.base(run.attempts[-1].argv) if run.attempts else 0
-    if rank - first not in found:
-        known = f"it has {', '.join(str(first + one) for one in sorted(found))} here" if found else "it has no ranks"
+    found = _rank_files(run)
+    if rank not in found:
+        known = f"it has {', '.join(map(str, sorted(found)))} here" if found else "it has no ranks"
         raise RequestError(f"run {run.id} has no log of rank {rank}", f"{known}; all that it showed: runs log {run.id}")
-    files = found[rank - first]
+    files = found[rank]
     if follow:
         return output.follow(files[0], lambda: not registry.load(run.id).over, tail=tail)
     return (chunk for file in files for chunk in output.read(file, tail=tail))
+
+
+def _rank_files(run: Run) -> dict[int, tuple[Path, ...]]:
+    """Return the files of each rank that can be seen from here, those of a job's further nodes included."""
+    argv = run.attempts[-1].argv if run.attempts else ()
+    homes = [(ranks.base(argv), registry.path(run.id))]
+    homes += ((node * ranks.here(argv), record) for node, record in registry.copies(run))
+    return {
+        first + number: files
+        for first, record in homes
+        for number, files in rank_logs.files(rank_logs.home(record, len(run.attempts))).items()
+    }
 
 
 def merged(run: Run, given: Request) -> Request:
