@@ -145,9 +145,9 @@ def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any
 def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
     arrays.refuse_twice(field)
     _ask(field)
-    sweeps.forget_submitted(field.folder)
     if given["engine"] != "ray":
         return arrays.submit(field, planned.needs, _wanted(given, field.cwd))
+    sweeps.forget_submitted(field.folder)
     view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
     return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 

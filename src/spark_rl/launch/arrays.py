@@ -27,7 +27,7 @@ POLL_S = 1.0
 
 
 def submit(field: Field, each: Needs, wanted: Wanted) -> Swept:
-    """Hand the trials that are left to an engine that runs them without this process.
+    """Hand the trials that are left to an engine that runs them without this process, after :func:`refuse_twice`.
 
     Args:
         field: The sweep and its trials.
@@ -35,12 +35,11 @@ def submit(field: Field, each: Needs, wanted: Wanted) -> Swept:
         wanted: The engine, its own options in the settings, and the time limit of a trial.
 
     Raises:
-        CheckError: The engine refuses, nothing is left to do, or what was submitted before still goes on.
+        CheckError: The engine refuses, or nothing is left to do.
         RequestError: The time limit is none.
     """
-    told, name = submission(field, each, wanted), wanted.engine
-    refuse_twice(field)
-    ident = engines.load(name).submit(told)
+    name = wanted.engine
+    ident = engines.load(name).submit(submission(field, each, wanted))
     sweeps.note_submitted(field.folder, name, ident)
     return Swept(field=field, results=fields.results(field), submitted=ident, job=Job(engine=name, ident=ident))
 
