@@ -103,6 +103,9 @@ def test_a_secret_reaches_the_command_past_its_script(
     assert {given["SPARK_RL_SECRET_1"], given["SPARK_RL_SECRET_2"]} == {"it's mine", "abcdefgh"}
     ended = subprocess.run(["bash"], input=script, env=given, text=True, capture_output=True, timeout=lab.PATIENCE_S)
     assert ended.stdout.splitlines() == [*words]
+    bare = {name: value for name, value in given.items() if not name.startswith("SPARK_RL_SECRET")}
+    ended = subprocess.run(["bash"], input=script, env=bare, text=True, capture_output=True, timeout=lab.PATIENCE_S)
+    assert (ended.returncode != 0, ended.stdout, "SPARK_RL_SECRET_1" in ended.stderr) == (True, "", True)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

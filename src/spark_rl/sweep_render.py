@@ -47,7 +47,8 @@ def submission(
         render.document(telling.planned(sweep, pairs, takes, told.parallel, engine=engine, script=script))
         return
     head = f"# sweep {sweep.name}: {len(pairs)} trainings; {engine} gets {sweep_tables.submission(told, engine)}"
-    after = ("", f"# what {engine} gets, where TIME is the time of the start:", "", script.rstrip("\n"))
+    stamp = ", where TIME is the time of the start" if f"{sweep.name}_TIME" in script else ""
+    after = ("", f"# what {engine} gets{stamp}:", "", script.rstrip("\n"))
     render.out("\n".join((head, *_trials(pairs), *after)))
 
 

@@ -13,7 +13,7 @@
 trap 'heard=1; kill -USR1 $!' USR1
 trap 'heard=1; kill -TERM $!' TERM
 spark-rl train --task Isaac-Ant-Direct-v0 --num-envs 4096 --adopt env.decimation=2 \
-  agent.api_key="$SPARK_RL_SECRET_1" --api-key "$SPARK_RL_SECRET_2" &
+  agent.api_key="${SPARK_RL_SECRET_1:?}" --api-key "${SPARK_RL_SECRET_2:?}" &
 run=$!
 # A signal cuts a wait short.
 while heard=; wait "$run"; code=$?; [ "$heard" ]; do :; done

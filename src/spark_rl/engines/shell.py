@@ -51,7 +51,7 @@ def wrapped(words: Sequence[str], hidden: Mapping[str, str], indent: str = "  ")
 
 def _shown(word: str, name: str) -> str:
     key, _ = _parted(word)
-    return f'{shlex.quote(key) if key else ""}"${name}"'
+    return f'{shlex.quote(key) if key else ""}"${{{name}:?}}"'  # whoever submits the script by hand is told what lacks
 
 
 def _parted(word: str) -> tuple[str, str]:
