@@ -55,7 +55,8 @@ def _ray() -> None:
 class Desk:
     """A folder with a sweep's file, and an Isaac Lab 3.0 whose Python is the fake trainer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, temp: str) -> None:
+        self.temp = temp
         self.cwd = folder / "cwd"
         self.cwd.mkdir()
         self.lab = lab.package(folder / "env")
@@ -67,7 +68,8 @@ class Desk:
         (self.cwd / "lr.toml").write_text(text, encoding="utf-8")
 
     def env(self, behaviour: str) -> dict[str, str]:
-        found = lab.environ(f"{TRAINER} {behaviour}", self.notes, RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0")
+        quiet = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        found = lab.environ(f"{TRAINER} {behaviour}", self.notes, TMPDIR=self.temp, **quiet)
         del found["FAKE_NOTES"]  # several trainers at once would share them
         return found
 
@@ -90,9 +92,7 @@ class Desk:
 
     def left(self) -> list[str]:
         """Return what still runs of this test: everything of a sweep names its folder, or Ray's own."""
-        return [
-            line for line in commands() if str(self.cwd) in line or str(self.lab) in line or "spark-rl-ray-" in line
-        ]
+        return [line for line in commands() if any(mark in line for mark in (str(self.cwd), str(self.lab), self.temp))]
 
 
 def ended(child: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
@@ -115,12 +115,13 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    for child in desk.children:
-        if child.poll() is None:
-            child.send_signal(signal.SIGINT)
-            child.communicate(timeout=LIMIT_S)
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as temp:  # a short path
+        desk = Desk(tmp_path, temp)
+        yield desk
+        for child in desk.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGINT)
+                child.communicate(timeout=LIMIT_S)
 
 
 def attempts(trial: dict[str, Any]) -> list[tuple[int, str]]:
@@ -128,7 +129,6 @@ def attempts(trial: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def test_a_grid_with_seeds_is_ranked(desk: Desk) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("spark-rl-ray-*"))  # what other sweeps have there, and killed ones
     desk.write("{ grid = [0.5, 2.0, 1.0] }", seeds="[1, 2]")
     code, found, err = desk.sweep("")
     assert code == 0, err
@@ -142,7 +142,7 @@ def test_a_grid_with_seeds_is_ranked(desk: Desk) -> None:
         f"lr-{trial['number']}" for trial in sorted(found["trials"], key=lambda one: -int(one["run"]))
     ]
     assert desk.left() == []
-    assert set(Path(tempfile.gettempdir()).glob("spark-rl-ray-*")) <= before
+    assert list(Path(desk.temp).iterdir()) == []
 
 
 def test_ctrl_c_stops_every_run_and_resume_goes_on(desk: Desk) -> None:
