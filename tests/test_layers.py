@@ -131,10 +131,12 @@ def violations(root: Path) -> list[str]:
     wrong = [f"{unit} has no layer" for unit in dict.fromkeys(units.values()) if unit not in {*PLACE, "drivers"}]
     wrong += [f"{name} has a layer and no file" for name in PLACE if name not in units.values()]
     edges: dict[str, set[str]] = {}
+    names = frozenset(path.stem for path in root.iterdir())
     for file, unit in units.items():
         text = file.read_text(encoding="utf-8")
-        imported = [_absolute(*found, file.relative_to(root)) for found in _imports(text)]
-        own = {name for name in (_own(dotted, root) for dotted in imported) if name is not None}
+        package = ("spark_rl", *file.relative_to(root).parent.parts)
+        imported = [_absolute(*found, package) for found in _imports(text)]
+        own = {name for name in (_own(dotted, names) for dotted in imported) if name is not None}
         if unit == "drivers":
             wrong += [f"drivers imports {name}" for name in sorted(own)]
         elif unit in PLACE:
@@ -161,18 +163,16 @@ def _opens(text: str) -> bool:
     return any(isinstance(function, ast.Name) and function.id == "open" for function in calls)
 
 
-def _absolute(level: int, name: str, file: Path) -> str:
-    package = ("spark_rl", *file.parent.parts)
+def _absolute(level: int, name: str, package: tuple[str, ...]) -> str:
     return ".".join((*package[: len(package) - level + 1], name)) if level else name
 
 
-def _own(dotted: str, root: Path) -> str | None:
-    """Return the module or subpackage of ours that a dotted name lies in, None for a foreign one."""
+def _own(dotted: str, names: frozenset[str]) -> str | None:
+    """Return the module or subpackage of ours, one of ``names``, that a dotted name lies in, None for a foreign one."""
     parts = dotted.split(".")
     if parts[0] != "spark_rl":
         return None
-    name = parts[1] if len(parts) > 1 else "__init__"
-    return name if (root / name).is_dir() or (root / f"{name}.py").is_file() else "__init__"
+    return parts[1] if len(parts) > 1 and parts[1] in names else "__init__"
 
 
 def _wrong_directions(unit: str, own: set[str]) -> Iterator[str]:

@@ -115,6 +115,7 @@ def trained(
     monkeypatch.setenv("FAKE_TRAINER", behaviour)
     monkeypatch.setattr(network, "answers", lambda: True)
     monkeypatch.setattr(watching, "system", machine)
+    monkeypatch.setattr(supervisor, "TICK_S", 0.1)
     request = Request(
         action="train", cwd=str(folder), task="Isaac-Cartpole-Direct", library="rsl_rl", save_every="1", preflight=False
     )
@@ -128,7 +129,7 @@ def trained(
 
 def test_a_run_is_ended_before_the_memory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = launch.Limits(reserve_mib=6000, grace=0.2)
-    outcome, told = trained(tmp_path, monkeypatch, "pace=0.2", Falling(9000, 5900, 5800, 5700), limits)
+    outcome, told = trained(tmp_path, monkeypatch, "pace=0.05", Falling(9000, 5900, 5800, 5700), limits)
     assert (outcome.state, outcome.run.failure) == ("failed", "out-of-memory")
     assert "the machine's memory was running out, and it was ended" in outcome.message
     assert outcome.hint == "use fewer environments (--num-envs)"
@@ -143,13 +144,13 @@ def test_a_run_is_ended_before_the_memory_is(tmp_path: Path, monkeypatch: pytest
 def test_memory_that_comes_back_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = launch.Limits(reserve_mib=6000)
     falling = Falling(9000, 5900, 5800, 9000)
-    outcome, told = trained(tmp_path, monkeypatch, "pace=0.04", falling, limits)
+    outcome, told = trained(tmp_path, monkeypatch, "pace=0.008", falling, limits)
     assert (outcome.state, outcome.run.least_memory_mib) == ("succeeded", 5800)
     assert len(told) == 1
 
 
 def test_a_run_without_a_reserve_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome, told = trained(tmp_path, monkeypatch, "pace=0.01", Falling(0), launch.Limits())
+    outcome, told = trained(tmp_path, monkeypatch, "pace=0.005", Falling(0), launch.Limits())
     assert (outcome.state, outcome.run.least_memory_mib, told) == ("succeeded", None, [])
 
 

@@ -17,11 +17,13 @@ import pytest
 from fakes import lab
 from spark_rl import launch, network, prepare, registry, runs, supervisor
 from spark_rl.errors import CheckError
+from spark_rl.intake import BUDGET_BYTES
 from spark_rl.judging import Verdict
-from spark_rl.launch import attempts
+from spark_rl.launch import attempts, watching
 from spark_rl.live import Silent
 from spark_rl.model import Request
 from spark_rl.outcome import Outcome
+from spark_rl.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,18 +47,30 @@ class Desk:
 
     def train(self, behaviour: str, *words: str, library: str = "rsl_rl", **env: str) -> subprocess.Popen[str]:
         """Start a training."""
-        named = ("--library", library, "--isaaclab", str(self.lab), "--num-envs", "64")
-        return self.start(behaviour, "train", *TASK, *named, *words, **env)
+        return self.start(behaviour, *self.training(*words, library=library), **env)
 
-    def outcome(self, behaviour: str, *words: str, library: str = "rsl_rl", **env: str) -> tuple[int, dict[str, Any]]:
-        """Train to the end and return the exit code and the document."""
-        code, out, err = lab.finish(self.train(behaviour, *words, "--json", library=library, **env))
+    def training(self, *words: str, library: str = "rsl_rl") -> tuple[str, ...]:
+        """Return the words of a training."""
+        return ("train", *TASK, "--library", library, "--isaaclab", str(self.lab), "--num-envs", "64", *words)
+
+    def call(self, behaviour: str, *words: str, **env: str) -> tuple[int, dict[str, Any]]:
+        """Run ``spark-rl WORDS --json`` to its end in this process; return the exit code and the document."""
+        environ = lab.environ(behaviour, self.notes, **env)
+        code, out, err = lab.call(*words, "--json", cwd=self.folder, env=environ)
         assert out, err
         return code, json.loads(out)
 
+    def outcome(self, behaviour: str, *words: str, library: str = "rsl_rl", **env: str) -> tuple[int, dict[str, Any]]:
+        """Train to the end and return the exit code and the document."""
+        return self.call(behaviour, *self.training(*words, library=library), **env)
+
     def resume(self, behaviour: str, run: str = "latest", *words: str) -> tuple[int, dict[str, Any]]:
         """Go on with a run to the end."""
-        code, out, err = lab.finish(self.start(behaviour, "runs", "resume", run, *words, "--json"))
+        return self.call(behaviour, "runs", "resume", run, *words)
+
+    def resume_elsewhere(self, behaviour: str, run: str = "latest") -> tuple[int, dict[str, Any]]:
+        """Go on with a run to the end in a process of its own."""
+        code, out, err = lab.finish(self.start(behaviour, "runs", "resume", run, "--json"))
         assert out, err
         return code, json.loads(out)
 
@@ -78,7 +92,8 @@ def test_a_training_is_recorded_from_start_to_end(desk: Desk, library: str) -> N
     words = ["--max-iterations", "12", "--save-every", "4"]
     if library == "rl_games":
         words.append("agent.params.config.minibatch_size=2048")
-    code, outcome = desk.outcome("train", *words, library=library)
+    code, out, _ = lab.finish(desk.train("train", *words, "--json", library=library))
+    outcome = json.loads(out)
     assert (code, outcome["state"], outcome["iteration"], outcome["max_iterations"]) == (0, "succeeded", 12, 12)
     run = registry.load(outcome["run"])
     assert (run.state, run.library, run.progress.iteration, run.num_envs) == ("succeeded", library, 12, 64)
@@ -100,7 +115,7 @@ def test_a_killed_trainer_is_resumed_to_its_budget(desk: Desk, library: str) -> 
     code, outcome = desk.outcome("die-at=11", *words, library=library)
     assert (code, outcome["state"]) == (1, "failed")
     assert "SIGKILL" in outcome["message"]
-    code, outcome = desk.resume("train")
+    code, outcome = desk.resume_elsewhere("train")
     assert (code, outcome["state"], outcome["iteration"], outcome["attempts"]) == (0, "succeeded", 20, 2), outcome
     run = registry.load("1")
     first, second = run.attempts
@@ -121,7 +136,7 @@ def test_resuming_what_is_done_is_refused_and_may_be_extended(desk: Desk) -> Non
 def test_a_run_has_one_supervisor(desk: Desk) -> None:
     desk.outcome("die-at=11", "--max-iterations", "20", "--save-every", "4")
     assert registry.claim("1")
-    code, answer = desk.resume("train", "1")
+    code, answer = desk.resume_elsewhere("train", "1")
     assert (code, answer["error"]["message"]) == (1, "run 1 goes on: another spark-rl resumed it")
     assert registry.load("1").state == "failed"
     registry.release("1")
@@ -264,12 +279,12 @@ def test_a_full_disk_stops_no_run(desk: Desk) -> None:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
     try:
-        words = ("--max-iterations", "40", "--json")
+        words = ("--max-iterations", "30", "--json")
         child = desk.train("flood=2000000 pace=0.1", *words, SPARK_RL_STATE=str(disk))
         code, out, err = lab.finish(child)
         assert code == 0, err
         outcome = json.loads(out)
-        assert (outcome["state"], outcome["iteration"]) == ("succeeded", 40)
+        assert (outcome["state"], outcome["iteration"]) == ("succeeded", 30)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
 
@@ -295,7 +310,7 @@ def test_a_record_removed_under_a_run_comes_back(desk: Desk) -> None:
 
 
 def test_a_run_folder_removed_under_a_run_is_a_failure_that_is_told(desk: Desk) -> None:
-    child = desk.train("pace=0.2", "--max-iterations", "20", "--json")
+    child = desk.train("pace=0.1", "--max-iterations", "20", "--json")
     desk.until("running")
     lab.eventually(lambda: registry.load("1").log_dir is not None, "the run folder")
     subprocess.run(["rm", "-r", desk.folder / "logs"], check=True)
@@ -323,10 +338,9 @@ def test_no_secret_reaches_a_record(desk: Desk) -> None:
 def play(desk: Desk, *words: str, library: str = "rsl_rl") -> dict[str, Any]:
     """Plan a play and return the plan."""
     named = () if "--run" in words else (*TASK, "--library", library)
-    argv = ("play", *named, "--isaaclab", str(desk.lab), "--steps", "5", "--dry-run", "--json", *words)
-    code, out, err = lab.finish(desk.start("", *argv))
-    assert code == 0, (out, err)
-    plan: dict[str, Any] = json.loads(out)
+    argv = ("play", *named, "--isaaclab", str(desk.lab), "--steps", "5", "--dry-run", *words)
+    code, plan = desk.call("", *argv)
+    assert code == 0, plan
     return plan
 
 
@@ -344,9 +358,8 @@ def test_play_takes_the_newest_run_that_succeeded(desk: Desk) -> None:
     assert played_from(play(desk, "--run", bad["run"])).startswith(bad["log_dir"])
     elsewhere = desk.folder / "elsewhere"
     elsewhere.mkdir()
-    argv = ("play", *TASK, "--library", "rsl_rl", "--isaaclab", str(desk.lab), "--dry-run", "--json")
-    code, out, _ = lab.finish(lab.spark_rl(*argv, cwd=elsewhere, env=lab.environ("", desk.notes)))
-    assert (code, played_from(json.loads(out))) == (0, good["checkpoint"])
+    desk.folder = elsewhere
+    assert played_from(play(desk)) == good["checkpoint"]
 
 
 def test_play_takes_what_there_is_when_nothing_succeeded(desk: Desk) -> None:
@@ -379,14 +392,14 @@ def test_exported_policies_are_told(desk: Desk) -> None:
     exported = Path(trained["log_dir"], "exported")
     exported.mkdir()
     behaviour = f"steps=5 export={exported}"
-    argv = ("play", *TASK, "--library", "rsl_rl", "--isaaclab", str(desk.lab), "--steps", "5", "--json")
-    code, out, err = lab.finish(desk.start(behaviour, *argv))
-    assert code == 0, err
-    assert [Path(file).name for file in json.loads(out)["exported"]] == ["policy.onnx", "policy.pt"]
+    argv = ("play", *TASK, "--library", "rsl_rl", "--isaaclab", str(desk.lab), "--steps", "5")
+    code, played = desk.call(behaviour, *argv)
+    assert code == 0, played
+    assert [Path(file).name for file in played["exported"]] == ["policy.onnx", "policy.pt"]
 
 
 class Inside:
-    """A training inside this process, with limits and clocks of the test's own."""
+    """A training inside this process that is looked at often, with limits and clocks of the test's own."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, iterations: int = 20) -> None:
         self.notes = lab.Notes(folder / "notes")
@@ -394,6 +407,7 @@ class Inside:
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(network, "answers", lambda: True)
         monkeypatch.setattr(launch, "BACK_OFF_S", 0.0)
+        monkeypatch.setattr(supervisor, "TICK_S", 0.1)
         request = Request(
             action="train",
             cwd=str(folder),
@@ -473,7 +487,7 @@ def test_an_end_that_is_no_number_is_no_success(
 
 
 def test_a_stall_is_ended_and_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = launch.Limits(stall=2.0, grace=0.2)
+    limits = launch.Limits(stall=1.0, grace=0.2)
     outcome = Inside(tmp_path, monkeypatch, "1:stall-at=10").run(limits, max_restarts=1)
     assert (outcome.state, [one.failure for one in outcome.run.attempts]) == ("succeeded", ["stall", None])
 
@@ -492,7 +506,7 @@ def test_restarts_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_trainer_that_hangs_when_all_is_done_has_succeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = Inside(tmp_path, monkeypatch, "hang-at-end").run(launch.Limits(hang=1.0, grace=0.2))
+    outcome = Inside(tmp_path, monkeypatch, "hang-at-end").run(launch.Limits(hang=0.5, grace=0.2))
     assert (outcome.state, outcome.message) == ("succeeded", "done; it did not close by itself and was ended")
 
 
@@ -501,18 +515,16 @@ def test_ten_silent_minutes_are_no_reason_to_end_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stall: float | None
 ) -> None:
     """Before the first iteration a stall limit has a floor: kernels and large scenes take their time."""
-    from spark_rl.launch import watching
-
     began, ticks = time.monotonic(), []
 
     def clock() -> float:
-        return began + (time.monotonic() - began) * 600
+        return began + (time.monotonic() - began) * 3000
 
     class Told(Silent):
         def update(self, run: Any, at: float) -> None:
             ticks.append(at)
 
-    inside = Inside(tmp_path, monkeypatch, "silent pace=0.15")
+    inside = Inside(tmp_path, monkeypatch, "silent pace=0.03")
     monkeypatch.setattr(watching.Attending.__init__, "__kwdefaults__", {"clock": clock, "devices": ()})
     monkeypatch.setattr(watching, "STALL_S", 1e9)
     what = replace(inside.what, limits=launch.Limits(stall=stall))
@@ -522,12 +534,33 @@ def test_ten_silent_minutes_are_no_reason_to_end_a_run(
     assert max(ticks) > 600
 
 
+def test_of_a_flood_a_few_budgets_are_read_between_two_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, looks = [], []
+
+    class Reading(Witness):
+        def feed(self, line: str) -> None:
+            read.append(len(line))
+            super().feed(line)
+
+    class Told(Silent):
+        def update(self, run: Any, at: float) -> None:
+            looks.append(at)
+
+    inside = Inside(tmp_path, monkeypatch, "flood=20000000")
+    monkeypatch.setattr(watching, "Witness", Reading)
+    monkeypatch.setattr(supervisor, "TICK_S", 1.0)
+    outcome = launch.start(inside.what, show=lambda _run: Told(), tell=lambda _line: None)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.state, outcome.run.progress.iteration) == ("succeeded", 20)
+    assert sum(read) < 3 * BUDGET_BYTES * (len(looks) + 1)
+
+
 def test_a_mistake_of_ours_does_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Silent):
         def update(self, run: Any, at: float) -> None:
             raise ZeroDivisionError("the view is wrong")
 
-    inside = Inside(tmp_path, monkeypatch, "pace=0.1")
+    inside = Inside(tmp_path, monkeypatch, "pace=0.01")
     outcome = launch.start(inside.what, show=lambda _run: Broken(), tell=lambda _line: None)
     assert isinstance(outcome, Outcome)
     assert outcome.state == "succeeded"
@@ -537,8 +570,7 @@ def test_a_mistake_of_ours_does_not_end_a_run(tmp_path: Path, monkeypatch: pytes
 def test_the_list_knows_every_run(desk: Desk) -> None:
     desk.outcome("train", "--max-iterations", "5")
     desk.outcome("crash-at=2", "--max-iterations", "5")
-    code, out, _ = lab.finish(desk.start("", "runs", "list", "--json"))
-    listed = json.loads(out)["runs"]
+    code, listed = desk.call("", "runs", "list")
     assert code == 0
-    assert [(run["id"], run["state"]) for run in listed] == [("2", "failed"), ("1", "succeeded")]
+    assert [(run["id"], run["state"]) for run in listed["runs"]] == [("2", "failed"), ("1", "succeeded")]
     assert [run.id for run in runs.select(state="failed").runs] == ["2"]

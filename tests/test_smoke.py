@@ -33,16 +33,22 @@ class Desk(lab.Desk):
         super().__init__(folder)
         self.junit = folder / "junit.xml"
 
-    def start(self, behaviour: str, matrix: str, *words: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, behaviour: str, matrix: str, *words: str) -> subprocess.Popen[str]:
+        return lab.spark_rl(*self.words(matrix, *words), cwd=self.cwd, env=self.environ(behaviour))
+
+    def words(self, matrix: str, *words: str) -> tuple[str, ...]:
         file = self.cwd / "matrix.toml"
         file.write_text(matrix, encoding="utf-8")
         argv = ("smoke", "--matrix", str(file), "--isaaclab", str(self.lab), "--assets", "nvidia", "--device", "cpu")
-        environ = lab.environ(behaviour, self.notes, TMPDIR=str(self.temp), **env)
-        return lab.spark_rl(*argv, "--junit", str(self.junit), *words, cwd=self.cwd, env=environ)
+        return (*argv, "--junit", str(self.junit), *words)
+
+    def environ(self, behaviour: str, **env: str) -> dict[str, str]:
+        return lab.environ(behaviour, self.notes, TMPDIR=str(self.temp), **env)
 
     def smoke(self, behaviour: str, matrix: str, *words: str, **env: str) -> tuple[int, dict[str, Any]]:
         """Run a matrix to its end; whatever comes of it, its JUnit file is valid and says the same."""
-        code, out, err = lab.finish(self.start(behaviour, matrix, "--json", *words, **env))
+        argv = self.words(matrix, "--json", *words)
+        code, out, err = lab.call(*argv, cwd=self.cwd, env=self.environ(behaviour, **env))
         assert out, err
         document: dict[str, Any] = json.loads(out)
         if document["schema"] == "spark-rl/smoke/1":

@@ -32,13 +32,18 @@ PACE = "pace=0.05"
 class Desk(lab.Desk):
     """A desk at which env counts are measured."""
 
-    def start(self, behaviour: str, *words: str, library: str = "rsl_rl") -> Any:
-        action, *rest = words
-        argv = (action, "--task", TASK, "--library", library, "--isaaclab", str(self.lab), *rest)
-        return lab.spark_rl(*argv, cwd=self.cwd, env=lab.environ(behaviour, self.notes, TMPDIR=str(self.temp)))
+    def start(self, behaviour: str, *words: str) -> Any:
+        return lab.spark_rl(*self.words(*words), cwd=self.cwd, env=self.environ(behaviour))
+
+    def words(self, action: str, *rest: str, library: str = "rsl_rl") -> tuple[str, ...]:
+        return (action, "--task", TASK, "--library", library, "--isaaclab", str(self.lab), *rest)
+
+    def environ(self, behaviour: str) -> dict[str, str]:
+        return lab.environ(behaviour, self.notes, TMPDIR=str(self.temp))
 
     def document(self, behaviour: str, *words: str, library: str = "rsl_rl") -> tuple[int, dict[str, Any]]:
-        code, out, err = lab.finish(self.start(behaviour, *words, "--json", library=library))
+        argv = self.words(*words, "--json", library=library)
+        code, out, err = lab.call(*argv, cwd=self.cwd, env=self.environ(behaviour))
         assert out, err
         document: dict[str, Any] = json.loads(out)
         return code, document

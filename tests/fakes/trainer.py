@@ -47,7 +47,6 @@ import faulthandler
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -129,6 +128,8 @@ def wait(heard: list[int], words: list[str]) -> int:
 
 
 def start_grandchild() -> None:
+    import subprocess  # slow to load, and most trainers start nothing
+
     child = subprocess.Popen([sys.executable, "-I", "-S", "-c", DEAF], stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()

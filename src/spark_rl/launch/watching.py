@@ -21,7 +21,7 @@ from spark_rl import (
     supervisor,
 )
 from spark_rl.gauges import system
-from spark_rl.intake import Intake
+from spark_rl.intake import BUDGET_BYTES, Intake
 from spark_rl.launch import nodes
 from spark_rl.memory import Guard
 from spark_rl.ranks import Summary
@@ -106,6 +106,7 @@ class Attending(supervisor.Watcher):
         self.post = post
         self.clock = clock
         self.intake = Intake()
+        self._at_once = BUDGET_BYTES
         self.witness = Witness()
         self.summary = Summary()
         self.finished = False
@@ -133,16 +134,18 @@ class Attending(supervisor.Watcher):
         self._save()
 
     def output(self, chunk: bytes) -> None:
-        """Keep what the child printed; once it trains, it is read at the next tick."""
+        """Keep what the child printed; it is read at the next tick, before it trains at once, but no flood is."""
         self._transcript.write(chunk)
         self._safely(self.view.output, chunk)
         self.intake.add(chunk)
-        if self.run.progress.phase not in ("training", "closing"):
+        if self._at_once > 0 and self.run.progress.phase not in ("training", "closing"):
+            self._at_once -= len(chunk)
             self._safely(self._read, self.intake.lines(), self.clock())
 
     def tick(self) -> Ending | None:
         """Read, look, write and show; say whether the run must be ended."""
         now = self.clock()
+        self._at_once = BUDGET_BYTES
         self._safely(self._read, self.intake.lines(), now)
         if now - self._looked >= LOOK_S:
             self._looked = now
