@@ -184,11 +184,11 @@ def test_a_shell_without_a_script_is_refused() -> None:
 
 PROGRAM = f"""#!{sys.executable}
 import os, sys
-sys.path.insert(0, {str(SOURCES)!r})
-from pathlib import Path
-import typer
-from spark_rl import cli, completion
-if completion.VARIABLE in os.environ:
+if {completion.VARIABLE!r} in os.environ:
+    sys.path.insert(0, {str(SOURCES)!r})
+    from pathlib import Path
+    import typer
+    from spark_rl import cli, completion
     print(completion.answer(sys.argv[1:], typer.main.get_command(cli.app), os.environ, Path.cwd()))
 else:
     with open(os.environ["TYPED"], "a") as file:

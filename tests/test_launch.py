@@ -181,7 +181,7 @@ def test_an_old_checkpoint_does_not_count_and_a_new_one_counts_whatever_its_date
 
 
 class Command:
-    """spark-rl as a real child, on a stand-in whose Python is the fake trainer."""
+    """spark-rl on a stand-in whose Python is the fake trainer, as a real child or in this process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -189,12 +189,20 @@ class Command:
         self.notes = lab.Notes(folder / "notes")
 
     def start(self, behaviour: str, *words: str, shell: str = "", **env: str) -> Any:
-        action, *rest = words
-        argv = (action, *TASK, "--isaaclab", str(self.lab), *rest)
-        return lab.spark_rl(*argv, cwd=self.folder, env=lab.environ(behaviour, self.notes, **env), shell=shell)
+        environ = lab.environ(behaviour, self.notes, **env)
+        return lab.spark_rl(*self.words(*words), cwd=self.folder, env=environ, shell=shell)
 
-    def run(self, behaviour: str, *words: str, **env: str) -> tuple[int, str, str]:
-        return lab.finish(self.start(behaviour, *words, **env))
+    def words(self, action: str, *rest: str) -> tuple[str, ...]:
+        return (action, *TASK, "--isaaclab", str(self.lab), *rest)
+
+    def run(self, behaviour: str, *words: str) -> tuple[int, str, str]:
+        return lab.finish(self.start(behaviour, *words))
+
+    def call(self, behaviour: str, *words: str) -> tuple[int, dict[str, Any]]:
+        environ = lab.environ(behaviour, self.notes)
+        code, out, err = lab.call(*self.words(*words), "--json", cwd=self.folder, env=environ)
+        assert "Traceback" not in err or behaviour == "crash"
+        return code, json.loads(out)
 
 
 @pytest.fixture
@@ -245,10 +253,8 @@ def test_a_failure_is_1_and_says_why(command: Command, behaviour: str, words: tu
     # On a machine without GL a recording would not start at all.
     host = command.folder / "host.json"
     host.write_text(json.dumps(HOST), encoding="utf-8")
-    code, out, err = command.run(behaviour, *words, "--json", "--host", str(host))
-    assert code == 1, err
-    assert (json.loads(out)["state"], json.loads(out)["message"]) == ("failed", message)
-    assert "Traceback" not in err or behaviour == "crash"
+    code, document = command.call(behaviour, *words, "--host", str(host))
+    assert (code, document["state"], document["message"]) == (1, "failed", message)
 
 
 HOST = {
@@ -261,9 +267,9 @@ HOST = {
 def test_a_video_counts(command: Command) -> None:
     host = command.folder / "host.json"
     host.write_text(json.dumps(HOST), encoding="utf-8")
-    code, out, err = command.run("train video", "train", "--video", "--json", "--host", str(host))
-    assert code == 0, err
-    (video,) = json.loads(out)["videos"]
+    code, document = command.call("train video", "train", "--video", "--host", str(host))
+    assert code == 0, document
+    (video,) = document["videos"]
     assert Path(video).read_text() == "frames"
 
 
@@ -303,9 +309,9 @@ def trained(command: Command) -> Command:
 
 
 def test_bounded_play_tells_what_was_measured(trained: Command) -> None:
-    code, out, err = trained.run("train", "play", "--steps", "300", "--json")
-    assert code == 0, err
-    played = json.loads(out)["played"]
+    code, document = trained.call("train", "play", "--steps", "300")
+    assert code == 0, document
+    played = document["played"]
     assert (played["steps"], played["episodes"], played["mean_return"], played["mean_length"]) == (300, 2, 4.5, 290.0)
     assert played["checkpoint"].endswith("/model_9.pt")
     assert trained.notes.started()["argv"][:4] == [places.DRIVER, "--steps", "300", "--"]
@@ -323,13 +329,13 @@ def test_bounded_play_tells_what_was_measured(trained: Command) -> None:
     ],
 )
 def test_bounded_play_that_ends_early_failed(trained: Command, behaviour: str, message: str) -> None:
-    code, out, _ = trained.run(behaviour, "play", "--steps", "300", "--json")
-    assert (code, json.loads(out)["message"]) == (1, message)
+    code, document = trained.call(behaviour, "play", "--steps", "300")
+    assert (code, document["message"]) == (1, message)
 
 
 def test_play_without_a_checkpoint_is_a_wrong_request(command: Command) -> None:
-    code, out, _ = command.run("train", "play", "--steps", "5", "--json")
-    assert (code, json.loads(out)["error"]["code"]) == (2, 2)
+    code, document = command.call("train", "play", "--steps", "5")
+    assert (code, document["error"]["code"]) == (2, 2)
     assert not (command.notes.folder / "started").exists()
 
 

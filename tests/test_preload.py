@@ -64,12 +64,11 @@ class Machine:
         host = self.top / "host.json"
         host.write_text(json.dumps(SPARK | {"host": facts}), encoding="utf-8")
         task = ("--task", "Isaac-Cartpole-Direct-v0", "--library", "rsl_rl", "--assets", "nvidia")
-        child = lab.spark_rl(
+        code, _, err = lab.call(
             *("train", *task, "--isaaclab", isaaclab or self.checkout, "--host", host),
             cwd=self.top,
             env=lab.environ("train", self.notes, **env),
         )
-        code, _, err = lab.finish(child)
         assert code == 0, err
         return self.notes.started()
 

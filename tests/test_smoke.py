@@ -111,7 +111,7 @@ def test_a_planted_fault_is_a_failure(desk: Desk, behaviour: str, kind: str, mes
 
 @pytest.mark.parametrize("behaviour", ["hang", "stall-at=2"])
 def test_a_cell_that_hangs_is_ended(desk: Desk, behaviour: str) -> None:
-    code, cell = desk.cell(behaviour, f'{RSL_RL}stall = "6s"\n')
+    code, cell = desk.cell(behaviour, f'{RSL_RL}stall = "4s"\n')
     assert (code, cell["status"], cell["class"]) == (1, "failed", "stall")
     assert not lab.is_running(desk.notes.started()["pid"])
 
@@ -174,7 +174,7 @@ def test_a_play_that_fails_fails_the_cell(desk: Desk) -> None:
 
 
 def test_two_jobs_run_at_once(desk: Desk) -> None:
-    code, document = desk.smoke("pace=0.5", RSL_RL + SKRL, "--jobs", "2", "--folder", str(desk.cwd / "kept"))
+    code, document = desk.smoke("pace=0.3", RSL_RL + SKRL, "--jobs", "2", "--folder", str(desk.cwd / "kept"))
     assert code == 0
     began = {}
     for cell in document["cells"]:
