@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> None:
     """Plan a request, or what is left of a run, and carry it out here, hand it to an engine, or show it."""
-    from spark_rl import documents, launch, prepare, render, runs
+    from spark_rl import documents, launch, prepare, render, runs, runs_render
 
     adopt, job = given.get("adopt", False), None
     if adopt:
@@ -50,7 +50,7 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
     if isinstance(ended, launch.Outcome):
         render.document(documents.outcome(ended)) if as_json else render.outcome(ended)
         raise typer.Exit(launch.exit_code(ended))
-    render.detached(ended, as_json=as_json)
+    runs_render.detached(ended, as_json=as_json)
 
 
 def _started(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> Start:
@@ -106,7 +106,7 @@ HEAD = "head"
 
 def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any], wanted: Wanted) -> None:
     """Plan a training for the machines of an engine, and submit it or show what would be submitted."""
-    from spark_rl import documents, engines, prepare, render
+    from spark_rl import documents, engines, prepare, render, runs_render
     from spark_rl.launch import submitting
 
     facts = submitting.supposed(facts, request)
@@ -124,12 +124,12 @@ def _hand_over(request: Request, facts: Facts, run: Run | None, given: Mapping[s
         document = documents.submission(what.plan, wanted.engine, script)
         render.document(document) if given["as_json"] else render.script(what.plan, script)
         return
-    render.submitted(submitting.submit(what, told, wanted.engine), as_json=given["as_json"])
+    runs_render.submitted(submitting.submit(what, told, wanted.engine), as_json=given["as_json"])
 
 
 def tune(request: Request, facts: Facts, given: Mapping[str, Any]) -> None:
     """Measure which env count fits this machine, and show it."""
-    from spark_rl import plan, prepare, render, tuning
+    from spark_rl import plan, prepare, render, runs_render, tuning
     from spark_rl.launch import climbing
 
     prepare.remember(facts)
@@ -143,6 +143,6 @@ def tune(request: Request, facts: Facts, given: Mapping[str, Any]) -> None:
     )
     checking = prepare.Checking(wanted=given["check"], tell=render.talk)
     found = climbing.climb(wanted, plan=lambda one, known: prepare.decide(one, known, checking), tell=render.talk)
-    render.climb(found, png=given["png"], as_json=given["as_json"])
+    runs_render.climb(found, png=given["png"], as_json=given["as_json"])
     if found.stopped_by is not None:
         raise typer.Exit(128 + found.stopped_by)

@@ -1,4 +1,4 @@
-"""Everything a person reads: data on stdout, talk on stderr."""
+"""What a person reads: data on stdout, talk on stderr; of plans, tasks, machines and what came of a start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from spark_rl import documents, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from spark_rl.acceptance import Report
     from spark_rl.catalog import Catalog
     from spark_rl.checks.groups import Section
-    from spark_rl.comparison import Comparison, Learned
     from spark_rl.description import Description
     from spark_rl.errors import SparkError
     from spark_rl.explanation import Explanation
@@ -26,10 +24,7 @@ if TYPE_CHECKING:
     from spark_rl.outcome import Outcome
     from spark_rl.provisioning import Fetched
     from spark_rl.records import Run
-    from spark_rl.selection import Listing
-    from spark_rl.summaries import Summary
     from spark_rl.supplies import Status
-    from spark_rl.tuning import Climb
 
 _COLOURS = {
     "error": "31;1",
@@ -65,7 +60,7 @@ def out(text: str) -> None:
 def talk(text: str) -> None:
     """Print a line for the person who waits; its first word may be coloured."""
     word, colon, rest = text.partition(":")
-    sys.stderr.write(f"{_coloured(word) if colon else word}{colon}{rest}\n")
+    sys.stderr.write(f"{coloured(word) if colon else word}{colon}{rest}\n")
     sys.stderr.flush()
 
 
@@ -175,7 +170,7 @@ def outcome(value: Outcome) -> None:
     """Print what happened."""
     from spark_rl import times
 
-    out(f"{_coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {times.span(value.seconds)}")
+    out(f"{coloured(value.state, sys.stdout)}: run {value.run.id}, {value.message}, after {times.span(value.seconds)}")
     if value.hint:
         talk(f"hint: {value.hint}")
     if value.checkpoint:
@@ -184,140 +179,6 @@ def outcome(value: Outcome) -> None:
         out(f"{'video' if file.endswith('.mp4') else 'exported'}: {file}")
     if value.played:
         out(_played(value))
-
-
-def detached(run: Run, *, as_json: bool) -> None:
-    """Say how to get back to a run that goes on without this terminal."""
-    if as_json:
-        document(documents.runs((_summary(run),)))
-        return
-    out(f"run {run.id} goes on without this terminal")
-    _ways_back(run)
-
-
-def submitted(run: Run, *, as_json: bool) -> None:
-    """Say which job a run is, and how to follow it."""
-    if as_json:
-        document(documents.runs((_summary(run),)))
-        return
-    job = run.job
-    assert job is not None  # noqa: S101 - it was submitted
-    out(f"run {run.id} is {job.engine} job {job.ident}; its job prints to {job.log}")
-    _ways_back(run)
-
-
-def _ways_back(run: Run) -> None:
-    for words in (f"attach {run.id}", f"log {run.id} -f", f"stop {run.id}"):
-        out(f"  spark-rl runs {words}")
-
-
-def runs(chosen: Listing, *, limit: int | None, as_json: bool) -> None:
-    """Print runs, the newest first; on a terminal a table."""
-    import time
-
-    from spark_rl import run_tables, tables
-
-    for bad in chosen.bad:
-        talk(f"warning: {run_tables.unreadable(bad)}")
-    if as_json:
-        # Indenting is done in Python, and takes longer than reading ten thousand records.
-        out(json.dumps(documents.runs(chosen.runs), indent=2 if len(chosen.runs) <= 100 else None))
-        return
-    if chosen.runs:
-        out(run_tables.listing(chosen.runs, time.time(), tables.screen()))
-    more = limit is not None and len(chosen.runs) == limit
-    talk(f"note: {run_tables.footer(len(chosen.runs), len(chosen.bad), more=more)}")
-
-
-def run(value: Run, start: Mapping[str, Any], folder: str, *, as_json: bool) -> None:
-    """Print all that is recorded of a run."""
-    import time
-
-    from spark_rl import run_tables, tables
-
-    if as_json:
-        document(documents.run(value, start, folder))
-    else:
-        out(run_tables.page(value, start, folder, time.time(), tables.screen()))
-
-
-def attached(states: Iterable[Run], *, every: float) -> int:
-    """Show a run that goes on elsewhere until it is over; return the exit code it stands for."""
-    import time
-
-    shown: Any = None
-    try:
-        for run in states:
-            shown = shown or viewer(raw=False, every=every, footer="Ctrl-C leaves it running")(run)
-            shown.update(run, time.time() - (run.attempts[-1].started_at if run.attempts else run.started_at))
-    except KeyboardInterrupt:
-        if shown is None:
-            raise
-        shown.close()
-        talk(f"left: run {run.id} goes on")
-        return 0
-    finally:
-        if shown is not None:
-            shown.close()
-    stopped(run, as_json=False)
-    return {"succeeded": 0, "interrupted": 130}.get(run.state, 1)
-
-
-def stopped(run: Run, *, as_json: bool) -> None:
-    """Print what a run that was stopped came to."""
-    if as_json:
-        document(documents.runs((_summary(run),)))
-    else:
-        out(f"{_coloured(run.state, sys.stdout)}: run {run.id}, {run.message}")
-
-
-def _summary(run: Run) -> Summary:
-    from spark_rl import registry
-    from spark_rl.summaries import summarize
-
-    return summarize(run, str(registry.path(run.id)))
-
-
-def curves(learned: Sequence[Learned], tag: str | None, *, png: Path | None, as_json: bool) -> None:
-    """Print a curve of some runs, or write it as a picture."""
-    from spark_rl import plots, tables
-
-    if as_json:
-        document(documents.curves(learned))
-        return
-    plot = plots.plot(learned, tag, "env steps")
-    if png is None:
-        out(plots.terminal(plot, tables.screen(), ascii_only=plots.is_plain()))
-        return
-    plots.png(plot, png)
-    talk(f"note: written to {png}")
-
-
-def comparison(value: Comparison, learned: Sequence[Learned], *, png: Path | None, as_json: bool) -> None:
-    """Print runs side by side: a table, and their rewards as curves."""
-    from spark_rl import curve_tables, tables
-
-    if as_json:
-        document(documents.comparison(value))
-        return
-    out(curve_tables.comparison(value, tables.screen()))
-    if any(run.reward.first is not None for run in learned):
-        out("")
-        curves(learned, None, png=png, as_json=False)
-
-
-def climb(value: Climb, *, png: Path | None, as_json: bool) -> None:
-    """Print what a climb over env counts came to, and write its curve as a picture where one is wanted."""
-    from spark_rl import plots, tables, tune_tables
-
-    if png is not None:
-        plots.climb_png(value, png)
-    if as_json:
-        document(documents.tune(value))
-        return
-    out(tune_tables.climb(value, tables.screen(), ascii_only=plots.is_plain()))
-    if png is not None:
-        talk(f"note: written to {png}")
 
 
 def acceptance(value: Report, *, as_json: bool) -> None:
@@ -379,7 +240,7 @@ def doctor(sections: Iterable[Section]) -> None:
         for name, line in zip((section.name, *[""] * len(section.lines)), section.lines, strict=False):
             out(f"{name:<12} {line}")
         for finding in section.findings:
-            out(f"{'':<12} {_coloured(finding.level, sys.stdout)}: {finding.message}")
+            out(f"{'':<12} {coloured(finding.level, sys.stdout)}: {finding.message}")
             if finding.hint:
                 out(f"{'':<12}   {finding.hint}")
     out(_verdict(tuple(finding.level for section in sections for finding in section.findings)))
@@ -389,8 +250,8 @@ def _verdict(levels: tuple[str, ...]) -> str:
     errors, warnings = levels.count("error"), levels.count("warning")
     told = f"{warnings} warning{'s' * (warnings != 1)}"
     if errors:
-        return f"{_coloured('failed', sys.stdout)}: {errors} error{'s' * (errors != 1)} and {told}"
-    return f"{_coloured('ready', sys.stdout)}: nothing found that stops training" + (f", {told}" if warnings else "")
+        return f"{coloured('failed', sys.stdout)}: {errors} error{'s' * (errors != 1)} and {told}"
+    return f"{coloured('ready', sys.stdout)}: nothing found that stops training" + (f", {told}" if warnings else "")
 
 
 def bug(cause: Exception, *, as_json: bool) -> int:
@@ -447,7 +308,8 @@ def _line(finding: Finding) -> str:
     return f"{finding.message} ({finding.hint})" if finding.hint else finding.message
 
 
-def _coloured(word: str, stream: Any = None) -> str:
+def coloured(word: str, stream: Any = None) -> str:
+    """Return a word in its colour where ``stream`` (default: stderr) shows some."""
     stream = stream or sys.stderr
     code = _COLOURS.get(word)
     if code is None or os.environ.get("NO_COLOR") or not stream.isatty():

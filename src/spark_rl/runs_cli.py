@@ -43,20 +43,20 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List the runs, the newest first."""
-    from spark_rl import render, runs
+    from spark_rl import runs, runs_render
 
     limit = limit or (None if as_json else 50)
     chosen = runs.select(task=task, library=library, state=state, action=action, since=since, limit=limit)
-    render.runs(chosen, limit=limit, as_json=as_json)
+    runs_render.runs(chosen, limit=limit, as_json=as_json)
 
 
 @app.command()
 def show(run: RunName, *, as_json: Json = False) -> None:
     """Show all that is known of a run."""
-    from spark_rl import registry, render, runs
+    from spark_rl import registry, runs, runs_render
 
     found = runs.get(run)
-    render.run(found, registry.load_start(found.id), str(registry.path(found.id)), as_json=as_json)
+    runs_render.run(found, registry.load_start(found.id), str(registry.path(found.id)), as_json=as_json)
 
 
 @app.command()
@@ -98,10 +98,10 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Plot a curve of a run over all its attempts, by default its mean reward."""
-    from spark_rl import learning, render, runs
+    from spark_rl import learning, runs, runs_render
 
     learned = learning.learned(runs.get(run), (tag or "reward",))
-    render.curves((learned,), next(iter(learned.curves), None), png=png, as_json=as_json)
+    runs_render.curves((learned,), next(iter(learned.curves), None), png=png, as_json=as_json)
 
 
 @app.command()
@@ -113,10 +113,10 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare runs: one table, and their rewards as curves."""
-    from spark_rl import comparison, learning, render, runs
+    from spark_rl import comparison, learning, runs, runs_render
 
     learned = [learning.learned(run) for run in {run.id: run for run in map(runs.get, names)}.values()]
-    render.comparison(comparison.compare(learned, threshold), learned, png=png, as_json=as_json)
+    runs_render.comparison(comparison.compare(learned, threshold), learned, png=png, as_json=as_json)
 
 
 @app.command()
@@ -152,17 +152,17 @@ def resume(
 @app.command()
 def stop(run: RunName, *, as_json: Json = False) -> None:
     """Stop a run as Ctrl-C would, and wait for its end."""
-    from spark_rl import render, runs
+    from spark_rl import render, runs, runs_render
 
-    render.stopped(runs.stop(run, tell=render.talk), as_json=as_json)
+    runs_render.stopped(runs.stop(run, tell=render.talk), as_json=as_json)
 
 
 @app.command()
 def attach(run: RunName, *, progress_every: Every = 30.0) -> None:
     """Watch a run that goes on elsewhere; Ctrl-C leaves it running."""
-    from spark_rl import render, runs
+    from spark_rl import runs, runs_render
 
-    raise typer.Exit(render.attached(runs.follow(run), every=progress_every))
+    raise typer.Exit(runs_render.attached(runs.follow(run), every=progress_every))
 
 
 @app.command()
