@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 
 def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> None:
     """Plan a request, or what is left of a run, and carry it out here, hand it to an engine, or show it."""
-    from spark_rl import documents, launch, prepare, render, runs, runs_render
+    from spark_rl import documents, launch, prepare, render, runs_render
 
     adopt, job = given.get("adopt", False), None
     if adopt:
+        from spark_rl import runs
         from spark_rl.launch import submitting
 
         job, run = submitting.taken_up(os.environ)
+        request = runs.counted(request, run) if run is not None else request
     elif given.get("engine") or (run is not None and run.job is not None):
         wanted = _wanted(request, facts, run, given)
         if wanted is not None:
             _hand_over(request, facts, run, given, wanted)
             return
-    request = runs.counted(request, run) if adopt and run is not None else request
     request = prepare.sized(request, facts, here=given.get("host_file") is None)
     if not adopt and (given.get("time_limit") or given.get("partition")):
         raise RequestError("--time and --partition are for a job, and this runs here", "add --engine slurm")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import checks, registry, settings, supplies, times, tuning, tunings
+from spark_rl import checks, settings, supplies
 from spark_rl.plan import Context, plan, resolve
 from spark_rl.plan.policy import run_folder
 from spark_rl.plan.quantities import batch_rule
@@ -91,6 +91,8 @@ def sized(request: Request, facts: Facts, *, here: bool) -> Request:
     """
     if not request.auto_envs:
         return request
+    from spark_rl import times, tuning
+
     target = resolve(request, facts)[1]
     found, place = _measured(request, facts, target) if here else (None, "")
     if found is not None:
@@ -106,6 +108,8 @@ def sized(request: Request, facts: Facts, *, here: bool) -> Request:
 
 def _measured(request: Request, facts: Facts, target: Target) -> tuple[Tuning | None, str]:
     """Return what `tune` found for a request, and where."""
+    from spark_rl import registry, tuning, tunings
+
     key, state = tuning.key(request, facts, target, registry.owner_now().host), registry.folder()
     found = tunings.load(state, key)
     if found is not None:
@@ -127,5 +131,7 @@ def meant(request: Request, facts: Facts) -> tuple[str, str, str, str]:
 
 def _pace(target: Target) -> float | None:
     """Return the seconds an iteration of this task and library took last time, None where no record tells."""
+    from spark_rl import registry
+
     same = registry.of_task(target.task.task.id, target.library)
     return next((run.progress.iteration_seconds for run in same if run.progress.iteration_seconds), None)

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import counting, registry
 from spark_rl.plan import Context
 from spark_rl.plan.policy import REMOTE, choose, run_folder, wanted
 
 if TYPE_CHECKING:
+    from spark_rl import counting
     from spark_rl.curves import Curve
     from spark_rl.model import CheckpointFile, Request
     from spark_rl.plan import Facts, Target
@@ -53,6 +53,8 @@ def _preferred(files: tuple[CheckpointFile, ...], request: Request, target: Targ
 
     Runs that nobody recorded count too; runs that did not succeed only where nothing else is there.
     """
+    from spark_rl import registry
+
     if request.run is not None:
         return _files_of(registry.load(request.run))
     task = target.task.task.train_id or target.task.task.id
@@ -77,7 +79,7 @@ def _files_of(run: Run) -> tuple[CheckpointFile, ...]:
 
 def _rated(files: tuple[CheckpointFile, ...], library: str) -> tuple[CheckpointFile, ...]:
     """Return the files of the newest run with the mean reward that was recorded when each was saved."""
-    from spark_rl import checkpoints, curves, events, logs
+    from spark_rl import checkpoints, counting, curves, events, logs
 
     found = []
     known: dict[Path, tuple[Curve | None, counting.Scale]] = {}
