@@ -155,7 +155,7 @@ def test_a_run_without_a_reserve_is_left_alone(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_run_that_takes_the_memory_is_not_asked_for_long() -> None:
-    stop = supervisor._Stop(grace_s=30.0)
+    stop = supervisor.Stop(grace_s=30.0)
     stop.end("memory")
     sent = [(stop.due(now), now) for now in (0.0, 4.9, 5.0, 9.9, 10.0)]
     assert [(signal.Signals(one).name, now) for one, now in sent if one] == [

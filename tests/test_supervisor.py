@@ -82,7 +82,7 @@ def test_the_ladder_climbs_by_itself_when_the_time_is_up(notes: lab.Notes) -> No
 
 
 def test_a_repeated_request_climbs_after_a_passed_deadline_too() -> None:
-    stop = supervisor._Stop(grace_s=30)
+    stop = supervisor.Stop(grace_s=30)
     assert stop.due(0) is None
     stop.request(signal.SIGINT, None)
     assert [stop.due(0), stop.due(29), stop.due(30), stop.due(31)] == [signal.SIGINT, None, signal.SIGTERM, None]
@@ -91,14 +91,14 @@ def test_a_repeated_request_climbs_after_a_passed_deadline_too() -> None:
 
 
 def test_a_stop_by_a_program_is_in_a_hurry_at_first() -> None:
-    stop = supervisor._Stop(grace_s=30)
+    stop = supervisor.Stop(grace_s=30)
     stop.request(signal.SIGTERM, None)
     assert [stop.due(0), stop.due(4), stop.due(5)] == [signal.SIGINT, None, signal.SIGTERM]
     assert [stop.due(34), stop.due(35)] == [None, signal.SIGKILL]
 
 
 def test_waiting_for_what_cannot_be_killed_does_not_spin() -> None:
-    stop = supervisor._Stop(grace_s=30)
+    stop = supervisor.Stop(grace_s=30)
     assert stop.pause(0) > 0
     for moment in (0, 30, 60):
         stop.request(signal.SIGINT, None)
