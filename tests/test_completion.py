@@ -186,10 +186,8 @@ PROGRAM = f"""#!{sys.executable}
 import os, sys
 if {completion.VARIABLE!r} in os.environ:
     sys.path.insert(0, {str(SOURCES)!r})
-    from pathlib import Path
-    import typer
-    from spark_rl import cli, completion
-    print(completion.answer(sys.argv[1:], typer.main.get_command(cli.app), os.environ, Path.cwd()))
+    from spark_rl import cli
+    cli.call(sys.argv[1:])
 else:
     with open(os.environ["TYPED"], "a") as file:
         print(*sys.argv[1:], sep=" | ", file=file)

@@ -31,9 +31,9 @@ LAYERS = (
     ),
     "acceptance_matrix completion examination launch learning prepare provisioning requests runs smoke",
     (
-        "__main__ acceptance_cli acceptance_tables acting asset_tables assets_cli cli curve_tables live options plots "
-        "proving render run_tables runs_cli runs_render smoke_tables smoke_view sweep_acting sweep_cli sweep_plots "
-        "sweep_render sweep_tables tables trees trial_acting tune_tables"
+        "__main__ acceptance_cli acceptance_tables acting asset_tables assets_cli cli curve_tables live looking_cli "
+        "options plots proving render run_tables runs_cli runs_render smoke_tables smoke_view sweep_acting sweep_cli "
+        "sweep_plots sweep_render sweep_tables tables trees trial_acting tune_tables"
     ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""
@@ -49,8 +49,8 @@ IMPURE = frozenset(
 PRINTERS = frozenset(("rich", "typer"))
 TALKERS = frozenset(
     (
-        *("acceptance_cli", "acting", "assets_cli", "render", "cli", "live", "options", "plots", "proving"),
-        *("runs_cli", "smoke_view", "sweep_cli", "sweep_render"),
+        *("acceptance_cli", "acting", "assets_cli", "cli", "live", "looking_cli", "options", "plots", "proving"),
+        *("render", "runs_cli", "smoke_view", "sweep_cli", "sweep_render"),
     )
 )
 SIMULATOR = ("isaaclab", "isaacsim", "omni", "carb", "torch", "gymnasium", "warp", "newton")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spark_rl.options import Algorithm, Assets, IsaacLab, Json, Library
+from spark_rl.options import Algorithm, Assets, IsaacLab, Json, Library, here
 
 app = typer.Typer(
     name="assets",
@@ -55,7 +55,7 @@ def fetch(
     """Copy what a task needs into a folder; what is whole there already is not fetched again."""
     from spark_rl import provisioning, render
 
-    brought = provisioning.fetch(_asked(locals()), Path.cwd() / to.expanduser(), render.talk)
+    brought = provisioning.fetch(_asked(locals()), here() / to.expanduser(), render.talk)
     render.fetched(brought, as_json=as_json)
     raise typer.Exit(1 if brought.failed else 0)
 
@@ -66,7 +66,7 @@ def _asked(given: dict[str, Any]) -> Any:
 
     from spark_rl import prepare, provisioning, requests, settings
 
-    cwd = Path.cwd()
+    cwd = here()
     flags = {name: given[name] for name in ("task", "library", "algorithm", "assets")}
     request = requests.build(
         "train",

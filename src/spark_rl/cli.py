@@ -1,4 +1,4 @@
-"""The commands; each says what it takes, calls one use case and prints what comes back.
+"""The command line, and the commands that start runs; each says what it takes and calls one use case.
 
 Nothing but the option tables is imported before a command runs, and annotations are values, not texts that Typer
 would have to evaluate: ``--help`` and completion answer at once.
@@ -51,6 +51,8 @@ from spark_rl.options import (
     Task,
     TimeLimit,
     Video,
+    check_values,
+    here,
 )
 
 _PASS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -218,9 +220,9 @@ def smoke(
     given = {**locals()}
     from spark_rl import proving
 
-    _check_values(given)
+    check_values(given)
     own = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
-    proving.act(given, _here(), rest=ctx.args, passthrough=ctx.obj or (), own=own)
+    proving.act(given, here(), rest=ctx.args, passthrough=ctx.obj or (), own=own)
 
 
 _REQUEST_FLAGS = frozenset(
@@ -233,11 +235,13 @@ _REQUEST_FLAGS = frozenset(
 
 
 def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
-    from spark_rl import acting, prepare, requests, runs, settings
+    from spark_rl import acting, prepare, requests, settings
 
-    _check_values(given)
-    cwd = _here()
+    check_values(given)
+    cwd = here()
     if given.get("run"):
+        from spark_rl import runs
+
         played = runs.get(given["run"])
         given |= {name: given[name] or getattr(played, name) for name in ("task", "library", "algorithm")}
         given["run"] = played.id
@@ -257,136 +261,11 @@ def _act(action: Any, ctx: typer.Context, given: dict[str, Any]) -> None:
         return
     run = None
     if action == "train" and request.resume:
+        from spark_rl import runs
+
         run = runs.newest(*prepare.meant(request, facts))
         request = runs.merged(run, request) if run else request
     acting.carry_out(request, facts, run, given)
-
-
-def _here() -> Path:
-    """Return the working directory.
-
-    Raises:
-        RequestError: It was removed.
-    """
-    try:
-        return Path.cwd()
-    except OSError as error:
-        raise RequestError("the working directory does not exist any more", "cd to one that does") from error
-
-
-def _check_values(given: dict[str, Any]) -> None:
-    """Refuse ``--task --headless``: the parser takes the second option for the first one's value."""
-    for name, value in given.items():
-        if isinstance(value, str | Path) and str(value).startswith("--"):
-            option = f"--{name.removesuffix('_file').replace('_', '-')}"
-            raise RequestError(f"{option} needs a value, and {value} follows", f"write {option} VALUE")
-
-
-@app.command(name="list-envs")
-def list_envs(
-    query: Annotated[list[str] | None, typer.Argument(help="Words that a task's name, robot or category has.")] = None,
-    *,
-    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
-    robot: Annotated[str | None, typer.Option(help="Only this robot.")] = None,
-    library: Annotated[str | None, typer.Option("--library", "--rl-library", help="Only tasks it can train.")] = None,
-    algorithm: Annotated[str | None, typer.Option(help="Only tasks with a config for this algorithm.")] = None,
-    physics: Annotated[str | None, typer.Option(help="Only tasks that run with it: newton, physx, kitless.")] = None,
-    multi_agent: Annotated[bool, typer.Option("--multi-agent", help="Only multi-agent tasks.")] = False,
-    amp: Annotated[bool, typer.Option("--amp", help="Only tasks with motion priors.")] = False,
-    cameras: Annotated[bool, typer.Option("--cameras", help="Only tasks that render camera images.")] = False,
-    trainable: Annotated[bool, typer.Option("--trainable", help="Only tasks that an RL library can train.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="One task a line, with tabs between the fields.")] = False,
-    isaaclab: IsaacLab = None,
-    as_json: Json = False,
-) -> None:
-    """List the tasks of this Isaac Lab."""
-    given = {**locals()}
-    from spark_rl import prepare, render, search
-
-    asked = search.Query(words=tuple(query or ()), **{name: given[name] for name in search.FILTERS})
-    catalog = prepare.tasks(prepare.Place(cwd=_here(), isaaclab=isaaclab))
-    chosen = search.find(catalog, asked)
-    render.listing(chosen, "json" if as_json else "plain" if plain else "table", total=len(catalog.tasks))
-    if not chosen.tasks:
-        render.talk(f"hint: {search.suggest(catalog, asked)}")
-    raise typer.Exit(0 if chosen.tasks else 1)
-
-
-@app.command()
-def describe(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Task, by its name in any Isaac Lab version.")],
-    *,
-    isaaclab: IsaacLab = None,
-    as_json: Json = False,
-) -> None:
-    """Show all that is known of a task, and the commands that train and play it."""
-    from spark_rl import prepare, render
-
-    found = prepare.describe(prepare.Place(cwd=_here(), isaaclab=isaaclab), task)
-    render.document(found.to_document()) if as_json else render.description(found)
-
-
-@app.command()
-def explain(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="[PREFIX] [PRESET...]", help="A key or a part of one; physics=NAME.")
-    ] = None,
-    *,
-    task: Task = None,
-    library: Library = None,
-    algorithm: Algorithm = None,
-    isaaclab: IsaacLab = None,
-    as_json: Json = False,
-) -> None:
-    """Browse what a task can be told: keys for KEY=VALUE words, their types and defaults, and the presets."""
-    from spark_rl import prepare, render, requests
-
-    cwd = _here()
-    request, prefix = requests.explaining(words or (), task=task, library=library, algorithm=algorithm, cwd=cwd)
-    facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=isaaclab))
-    found = prepare.explain(request, facts, prefix, render.talk)
-    prepare.remember(facts)
-    render.document(found.to_document()) if as_json else render.explanation(found)
-
-
-@app.command()
-def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")]) -> None:
-    """Print the script that completes commands: eval "$(spark-rl completion bash)"."""
-    from spark_rl import completion as completions
-    from spark_rl import render
-
-    render.out(completions.script(shell))
-
-
-@app.command()
-def doctor(
-    *,
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Compute something in Isaac Lab's Python, on every GPU.")
-    ] = False,
-    isaaclab: IsaacLab = None,
-    host_file: Annotated[
-        Path | None, typer.Option("--host", help="Check the machine that this doctor --json document describes.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check this machine."""
-    from spark_rl import documents, examination, render
-
-    look = examination.examine_deeply if deep else examination.examine
-    seen = look(_here(), isaaclab, host_file)
-    told = documents.doctor(seen.host, seen.installations, seen.findings, seen.computation)
-    render.document(told) if as_json else render.doctor(seen.sections)
-    raise typer.Exit(1 if any(finding.level == "error" for finding in seen.findings) else 0)
-
-
-@app.command()
-def config(*, as_json: Json = False) -> None:
-    """Show every setting, and where its value comes from."""
-    from spark_rl import documents, render, settings
-
-    values = settings.load(_here())
-    render.document(documents.config(values)) if as_json else render.config(values)
 
 
 def call(argv: Sequence[str]) -> int:
@@ -401,7 +280,7 @@ def call(argv: Sequence[str]) -> int:
     if os.environ.get("_SPARK_RL_COMPLETE"):
         from spark_rl import completion as completions
 
-        typer.echo(completions.answer(argv, command, os.environ, _here()))
+        typer.echo(completions.answer(argv, command, os.environ, here()))
         return 0
     given, passthrough = words.split_passthrough(argv)
     if given and not given[0].startswith("-") and given[0] not in command.commands:
@@ -420,13 +299,15 @@ def call(argv: Sequence[str]) -> int:
 
 
 _GROUPS = ("runs", "assets")
+_OTHERS = ("looking", "sweep")
 
 
 def _command(name: Sequence[str]) -> Any:
     """Return the command line, with the one command that is asked for where there is one: each costs a millisecond."""
     commands = list(app.registered_commands)
-    if not {*name} & {*_GROUPS, *map(_name, commands)}:
-        commands += importlib.import_module("spark_rl.sweep_cli").app.registered_commands
+    for other in _OTHERS:
+        if not {*name} & {*_GROUPS, *map(_name, commands)}:
+            commands += importlib.import_module(f"spark_rl.{other}_cli").app.registered_commands
     asked = [entry for entry in commands if _name(entry) in name]
     groups = [word for word in name if word in _GROUPS]
     only = copy.copy(app)

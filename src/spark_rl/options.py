@@ -1,9 +1,11 @@
-"""The options that commands share."""
+"""The options that commands share, and where they were given."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from spark_rl.errors import RequestError
 
 Task = Annotated[str | None, typer.Option("--task", help="Task, by its name in any Isaac Lab version.")]
 Library = Annotated[
@@ -61,3 +63,27 @@ TimeLimit = Annotated[
 ]
 Partition = Annotated[str | None, typer.Option("--partition", help="Partition of Slurm that a job is for.")]
 Adopt = Annotated[bool, typer.Option("--adopt", hidden=True, help="Take up the record that waits for this job.")]
+
+
+def here() -> Path:
+    """Return the working directory.
+
+    Raises:
+        RequestError: It was removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise RequestError("the working directory does not exist any more", "cd to one that does") from error
+
+
+def check_values(given: dict[str, Any]) -> None:
+    """Refuse ``--task --headless``: the parser takes the second option for the first one's value.
+
+    Raises:
+        RequestError: A value is an option.
+    """
+    for name, value in given.items():
+        if isinstance(value, str | Path) and str(value).startswith("--"):
+            option = f"--{name.removesuffix('_file').replace('_', '-')}"
+            raise RequestError(f"{option} needs a value, and {value} follows", f"write {option} VALUE")
