@@ -6,15 +6,11 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_rl import (
-    checkpoint_files,
     counting,
-    curves,
     dialects,
-    events,
     gauges,
     logs,
     registry,
@@ -23,6 +19,7 @@ from spark_rl import (
 from spark_rl.gauges import system
 from spark_rl.intake import BUDGET_BYTES, Intake
 from spark_rl.launch import nodes
+from spark_rl.launch.leavings import Leavings
 from spark_rl.memory import Guard
 from spark_rl.ranks import Summary
 from spark_rl.transcripts import Transcript
@@ -110,12 +107,8 @@ class Attending(supervisor.Watcher):
         self.witness = Witness()
         self.summary = Summary()
         self.finished = False
-        self._files: tuple[CheckpointFile, ...] = ()
         self._dialect = dialects.read(plan.library, plan.isaaclab.generation)
-        self._before = logs.run_folders(Path(plan.cwd), plan.library)
-        self._printed = logs.Printed()
-        self._folder: Path | None = None
-        self._tail: events.Tail | None = None
+        self._leavings = Leavings(plan)
         self._gauge = gauges.Gauge(devices)
         self._oom_kills = system.oom_kills()
         self._transcript = Transcript(registry.output(run.id))
@@ -208,7 +201,7 @@ class Attending(supervisor.Watcher):
         if event.finished:
             self.finished = True
             progress = self._entered(progress, "closing", now)
-        self._printed = self._printed.joined(root=event.log_root, run=event.run_folder)
+        self._leavings.told(event)
         self._progress(progress)
 
     def _timed(self, progress: Progress, now: float) -> Progress:
@@ -228,11 +221,10 @@ class Attending(supervisor.Watcher):
 
     def _look(self) -> None:
         """Look at the run folder: its configuration, checkpoints and curves; and at the machine."""
-        if self._folder is None:
+        if self._leavings.folder is None:
             self._find_folder()
-        if self._folder is not None:
-            self._look_at_checkpoints(self._folder)
-            self._read_curves()
+        self._look_at_checkpoints()
+        self._read_curves()
         reading = self._gauge.read()
         self._progress(
             replace(
@@ -244,10 +236,9 @@ class Attending(supervisor.Watcher):
         )
 
     def _find_folder(self) -> None:
-        found = logs.locate(Path(self.plan.cwd), self.plan.library, self._printed, self._before)
+        found = self._leavings.find()
         if found is None:
             return
-        self._folder = found
         self._attempt(log_dir=str(found))
         known = logs.read_params(found)
         self.scale = replace(
@@ -258,40 +249,25 @@ class Attending(supervisor.Watcher):
         self._change(num_envs=self.scale.num_envs)
         self._progress(replace(self.run.progress, log_dir=str(found)))
 
-    def _look_at_checkpoints(self, folder: Path) -> None:
-        """Find the newest whole checkpoint; one that is still being written looks damaged, and is looked at again."""
-        self._files = logs.list_run(folder, self.plan.library)
-        numbered = [(held, file) for file in self._files if (held := self._held(file)) is not None]
-        for held, file in sorted(numbered, key=lambda pair: (pair[0], pair[1].modified), reverse=True):
-            if file.path == self.run.progress.checkpoint:
-                return
-            if checkpoint_files.is_whole(file.path):
-                self._attempt(checkpoint=file.path)
-                self._progress(replace(self.run.progress, checkpoint=file.path, checkpoint_iteration=held))
-                return
+    def _look_at_checkpoints(self) -> None:
+        found = self._leavings.newest(self._held, self.run.progress.checkpoint)
+        if found is not None:
+            path, held = found
+            self._attempt(checkpoint=path)
+            self._progress(replace(self.run.progress, checkpoint=path, checkpoint_iteration=held))
 
     @property
     def whole(self) -> tuple[str, ...]:
         """The checkpoints that this attempt wrote, but the damaged ones."""
-        damaged = self.damaged
-        return tuple(file.path for file in self._files if file.path not in damaged)
+        return self._leavings.whole(self._held, self.run.progress.checkpoint_iteration)
 
     @property
     def damaged(self) -> tuple[str, ...]:
         """The incomplete checkpoints that are newer than the newest whole one."""
-        newest = self.run.progress.checkpoint_iteration or -1
-        newer = [file.path for file in self._files if (self._held(file) or 0) > newest]
-        return tuple(path for path in newer if not checkpoint_files.is_whole(path))
+        return self._leavings.damaged(self._held, self.run.progress.checkpoint_iteration)
 
     def _read_curves(self) -> None:
-        """Read rewards and lengths from the event files of a library that does not print them."""
-        attempt, library = self.run.attempts[-1], self.plan.library
-        folder = events.home(attempt, library)
-        if library == "rsl_rl" or self.plan.action != "train" or folder is None:
-            return
-        if self._tail is None:
-            self._tail = events.Tail(folder, (curves.REWARD[library], curves.LENGTH[library]), since=attempt.started_at)
-        reward, length = curves.newest(self._tail.poll(), library)
+        reward, length = self._leavings.rewards(self.run.attempts[-1])
         before = self.run.progress
         self._progress(
             replace(
