@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from spark_rl import value_types
 from spark_rl.override_values import spell
+from spark_rl.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -187,6 +188,28 @@ class Configuration:
     def presets_at(self, path: str) -> tuple[Preset, ...]:
         """Return the presets declared at a key."""
         return tuple(preset for preset in self.presets if preset.path == path)
+
+    def nearest_keys(self, key: str) -> tuple[str, ...]:
+        """Return the keys that were probably meant: siblings first, then the same or a like name elsewhere."""
+        owner = self.owner(key)
+        parts, name = key.split("."), key.rpartition(".")[2]
+        if owner is not None:
+            wrong = parts[owner.key.count(".") + 1]
+            rest = parts[owner.key.count(".") + 2 :]
+            siblings = [field.key.rpartition(".")[2] for field in self.children(owner.key)]
+            close = [".".join((owner.key, one, *rest)) for one in nearest(wrong, siblings)]
+            close = [one for one in close if one in self.fields]
+            if close:
+                return tuple(close[:3])
+        inside = f"{owner.key}." if owner is not None else ""
+        keys = [one for one in self.fields if one.startswith(inside)]
+        same = [one for one in keys if one.endswith(f".{key}")] or [one for one in keys if one.endswith(f".{name}")]
+        if same:
+            return tuple(sorted(same, key=lambda one: one.count("."))[:3])
+        names: dict[str, str] = {}
+        for one in sorted(keys, key=lambda one: one.count(".")):
+            names.setdefault(one.rpartition(".")[2], one)
+        return tuple(names[one] for one in nearest(name, names))
 
 
 def _fields(rows: Iterable[list[Any]]) -> Mapping[str, Field]:

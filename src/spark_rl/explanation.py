@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from spark_rl.configuration import ROOTS, UNWRITABLE
 from spark_rl.errors import RequestError
-from spark_rl.overrides import nearest_keys
 from spark_rl.text import either
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def explain(configuration: Configuration, prefix: str, *, library: str, version:
     searched = not found
     found = found or tuple(field for field in fields if prefix.lower() in field.key.lower())
     if not found:
-        close = nearest_keys(prefix, configuration)
+        close = configuration.nearest_keys(prefix)
         hint = f"did you mean {either(close)}?" if close else f"start from {either(ROOTS)}"
         raise RequestError(f"{configuration.task} has no key with {prefix!r} in it", hint)
     keys = {field.key for field in found}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from spark_rl.configuration import Configuration, Field
 
-__all__ = ["Word", "check", "may_select", "nearest_keys", "parse", "selection"]
+__all__ = ["Word", "check", "may_select", "parse", "selection"]
 
 _INDEX = re.compile(r"(.+)\.(\d+)")
 
@@ -190,7 +190,7 @@ class _Check:
 
         One that resembles a key of the config is taken for a mistyped one.
         """
-        return not self.configuration.hydra and self._new_key(key) and not nearest_keys(key, self.configuration)
+        return not self.configuration.hydra and self._new_key(key) and not self.configuration.nearest_keys(key)
 
     def _gone(self, key: str) -> str | None:
         """Return the key above ``key`` that an earlier override has replaced."""
@@ -245,7 +245,7 @@ class _Check:
             yield _Wrong(word=word, message=f"{word.text}: {word.key} is {field.value}", hint=f"write ~{word.key}")
 
     def _unknown(self, word: Word) -> _Wrong:
-        close = nearest_keys(word.key, self.configuration)
+        close = self.configuration.nearest_keys(word.key)
         hint = f"did you mean {either(close)}?" if close else None
         owner = self.configuration.owner(word.key)
         if not close and not word.sign and self._new_key(word.key):
@@ -331,26 +331,3 @@ def _spelling(word: Word, kind: value_types.Kind, value: Any) -> str | None:
         close = nearest(value, texts)
         return f"did you mean {either(close)}?" if close else None
     return None
-
-
-def nearest_keys(key: str, configuration: Configuration) -> tuple[str, ...]:
-    """Return the keys that were probably meant: siblings first, then the same or a like name elsewhere."""
-    owner = configuration.owner(key)
-    parts, name = key.split("."), key.rpartition(".")[2]
-    if owner is not None:
-        wrong = parts[owner.key.count(".") + 1]
-        rest = parts[owner.key.count(".") + 2 :]
-        siblings = [field.key.rpartition(".")[2] for field in configuration.children(owner.key)]
-        close = [".".join((owner.key, one, *rest)) for one in nearest(wrong, siblings)]
-        close = [one for one in close if one in configuration.fields]
-        if close:
-            return tuple(close[:3])
-    inside = f"{owner.key}." if owner is not None else ""
-    keys = [one for one in configuration.fields if one.startswith(inside)]
-    same = [one for one in keys if one.endswith(f".{key}")] or [one for one in keys if one.endswith(f".{name}")]
-    if same:
-        return tuple(sorted(same, key=lambda one: one.count("."))[:3])
-    names: dict[str, str] = {}
-    for one in sorted(keys, key=lambda one: one.count(".")):
-        names.setdefault(one.rpartition(".")[2], one)
-    return tuple(names[one] for one in nearest(name, names))
