@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spark_rl.selection import Listing
     from spark_rl.summaries import Summary
 
-POLL_S = 0.5
+POLL_S = 0.2
 """Time between two looks at a record."""
 
 ASK_S = 3.0
