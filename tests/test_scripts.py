@@ -370,7 +370,7 @@ class Ready(Machine):
         )
 
     def stand_in(self, name: str, body: str = "") -> None:
-        note = f'echo "{name} $* $SPARK_RL_LIBRARY$PYTHONPATH" >>"$CALLS"'
+        note = f'echo "{name} $* $SPARK_RL_LIBRARY$PYTHONPATH$PYTHONDONTWRITEBYTECODE" >>"$CALLS"'
         fail = f'case "$FAILING" in "") ;; {name}) exit 1 ;; "$*") exit 1 ;; esac'
         program(
             self.clone / ".venv" / "bin" / name, f"#!/bin/sh\n# {self.clone}/.venv/bin/python\n{note}\n{body}\n{fail}\n"
@@ -391,6 +391,7 @@ REAL = "python -m pytest -v -m real --durations=0"
 
 
 def test_the_fast_tier_is_lint_types_and_fast_tests(ready: Ready) -> None:
+    ready.env["PYTHONDONTWRITEBYTECODE"] = "1"
     assert ready.run(str(ready.clone / "scripts" / "test"), "--fast")[0] == 0
     assert ready.called() == [*LINT, FAST]
 
