@@ -411,13 +411,14 @@ def counted(many: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return opened
 
 
-def test_ten_thousand_runs_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(tmp_path, 10_000)
+def test_thousands_of_runs_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a process may have open, or nest calls."""
+    fill(tmp_path, 3000)
     monkeypatch.setenv("SPARK_RL_STATE", str(tmp_path))
     for _ in ("from records", "from the index"):
-        assert listed() == [str(number) for number in range(10_000, 0, -1)]
-    assert runs.recorded()[0].id == "10001"
-    assert [run.id for run in registry.listing(Selection(limit=2)).runs] == ["10001", "10000"]
+        assert listed() == [str(number) for number in range(3000, 0, -1)]
+    assert runs.recorded()[0].id == "3001"
+    assert [run.id for run in registry.listing(Selection(limit=2)).runs] == ["3001", "3000"]
 
 
 def test_records_are_read_once_and_no_more_than_wanted(counted: list[str]) -> None:
