@@ -41,6 +41,15 @@ def test_a_count_never_goes_back() -> None:
     assert progress.iteration == 9
 
 
+def test_a_checkpoint_proves_what_was_not_printed_any_more() -> None:
+    scale = Scale(library="skrl", horizon=16, num_envs=64)
+    killed = Progress(iteration=7, env_steps=7168, checkpoint_iteration=8)
+    proven = counting.caught_up(killed, scale)
+    assert (proven.iteration, proven.env_steps) == (8, 8192)
+    for enough in (Progress(iteration=9, checkpoint_iteration=8), Progress(iteration=3), Progress()):
+        assert counting.caught_up(enough, scale) is enough
+
+
 def test_ranks_count_for_the_env_steps() -> None:
     assert Scale(library="rsl_rl", horizon=16, num_envs=64, world_size=4).batch == 4096
 

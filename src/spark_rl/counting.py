@@ -95,6 +95,14 @@ def fold(progress: Progress, event: Event, scale: Scale) -> Progress:
     return replace(progress, **changes) if changes else progress  # type: ignore[arg-type]
 
 
+def caught_up(progress: Progress, scale: Scale) -> Progress:
+    """Return the progress that the newest checkpoint proves: what was printed of it may have died with the trainer."""
+    held = progress.checkpoint_iteration
+    if held is None or held <= (progress.iteration or 0):
+        return progress
+    return replace(progress, iteration=held, env_steps=held * scale.batch if scale.batch else progress.env_steps)
+
+
 def _counts(event: Event, scale: Scale) -> tuple[int | None, int | None]:
     if event.iteration is not None or event.max_iterations is not None:
         offset = 0 if scale.library in ABSOLUTE else scale.first

@@ -167,6 +167,7 @@ class Attending(supervisor.Watcher):
         now = self.clock()
         self._safely(self._read, self.intake.last(), now)
         self._safely(self._look)
+        self._progress(counting.caught_up(self.run.progress, self.scale))
         self._transcript.close()
 
     def _safely(self, step: Callable[..., None], *args: object) -> None:
