@@ -230,6 +230,8 @@ def test_who_holds_a_gpu_is_told() -> None:
         "GPU 0 is busy: python (pid 4242) holds 18 GiB; 5.9 GiB are free",
     )
     assert found.hint == "take a free one with --device auto, or choose with CUDA_VISIBLE_DEVICES"
+    several = preflight(new(), machine(gpus=(BUSY, FREE, replace(FREE, index=2))), gpus="3")["gpu-busy"]
+    assert several.hint == "leave it to whoever has it: CUDA_VISIBLE_DEVICES=1,2"
     alone = preflight(new(), machine(gpus=(BUSY,)))["gpu-busy"]
     assert alone.hint == "wait for it, or stop it if it is yours: nvidia-smi"
 

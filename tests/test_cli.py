@@ -585,8 +585,24 @@ def test_output_that_nobody_takes_is_no_bug(line: str, code: int, tmp_path: Path
         (("--nnodes=2", "--node_rank=1", "--master_addr=10.0.0.1", "--master_port=5555", "--dry-run"), 0),
         (("--nnodes=2", "--node_rank=2", "--master_addr=10.0.0.1", "--dry-run"), 2),
         (("--nnodes=2", "--master_addr=10.0.0.1"), 2),
+        (("--nnodes=2", "--master_addr=10.0.0.1", "--max_restarts=1", "--dry-run"), 2),
     ],
 )
 def test_hosts_are_named_in_torchruns_words(cli: Cli, world: World, words: tuple[str, ...], code: int) -> None:
     spread = ("--library", "rsl_rl", "--distributed", "--nproc_per_node=2")
     assert cli("train", *TASK, *spread, *words, "--isaaclab", str(world.new))[0] == code
+
+
+def test_the_command_of_every_host_has_all_that_was_asked_for(cli: Cli, world: World) -> None:
+    asked = ("--stall-timeout", "10m", "--node-timeout", "20m", "--memory-reserve", "4GiB", "--no-check")
+    argv = ("train", *TASK, "--gpus", "2", "--nnodes", "2", "--master-addr", "10.0.0.1", *asked, "--dry-run", "--json")
+    nodes = json.loads(cli(*argv, "--isaaclab", str(world.new))[1])["nodes"]
+    for node in nodes:
+        assert all(pair in " ".join(node["command"]) for pair in ("--stall-timeout 10m", "--node-timeout 20m"))
+        assert {"--memory-reserve", "--no-check"} <= {*node["command"]}
+    assert len(nodes) == 2
+
+
+def test_an_empty_number_of_gpus_is_no_number(cli: Cli, world: World) -> None:
+    code, _, err = cli("train", *TASK, "--gpus", "", "--dry-run", "--isaaclab", str(world.new))
+    assert (code, "--gpus must be a positive whole number, not ''" in err) == (2, True)

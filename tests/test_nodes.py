@@ -10,7 +10,7 @@ from planning import facts, host, package, planned
 from runs import progress
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.evidence import NodeEnd
-from spark_rl.launch import Start, nodes
+from spark_rl.launch import Start, limited, nodes
 from spark_rl.model import Interface, Request
 from spark_rl.records import Progress
 from spark_rl.rollcall import Member
@@ -20,27 +20,26 @@ HERE = Interface(name="near0", up=True, addresses=("127.0.0.1/8", "::1/128"))
 
 
 def start(**asked: Any) -> Start:
-    restarts = asked.pop("max_restarts", 0)
     request = Request(action="train", task=CARTPOLE, cwd="/", **asked)
     plan = planned("kitless", CARTPOLE, machine=host(interfaces=(HERE,)), **asked)
-    return Start(plan=plan, request=request, facts=facts(package()), max_restarts=restarts)
+    return Start(plan=plan, request=request, facts=facts(package()))
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({"nnodes": 2, "master_addr": "10.0.0.1"}, "which of the 2 nodes is this?"),
-        ({"nnodes": 2, "node_rank": 0, "master_addr": "10.0.0.1", "max_restarts": 1}, "--max-restarts works on one"),
-    ],
-)
-def test_what_cannot_start_on_several_hosts_is_refused(asked: dict[str, Any], message: str) -> None:
-    with pytest.raises(RequestError, match=message.replace("?", r"\?")) as caught:
-        nodes.check(start(**asked))
-    assert caught.value.hint
+def test_a_host_must_say_which_it_is() -> None:
+    with pytest.raises(RequestError, match=r"which of the 2 nodes is this\?") as caught:
+        nodes.check(start(nnodes=2, master_addr="10.0.0.1"))
+    assert "from 0 to 1" in (caught.value.hint or "")
+
+
+def test_hosts_do_not_begin_again_together() -> None:
+    several = start(nnodes=2, node_rank=0, master_addr="10.0.0.1")
+    with pytest.raises(RequestError, match="--max-restarts works on one host"):
+        limited(several, stall=None, max_restarts=1, detach=False)
+    assert limited(start(), stall=None, max_restarts=3, detach=False).max_restarts == 3
 
 
 def test_one_host_is_asked_for_nothing() -> None:
-    nodes.check(start(max_restarts=3))
+    nodes.check(start())
     alone = start().plan
     assert nodes.settled(alone, host()) is alone
 

@@ -64,7 +64,33 @@ def test_more_gpus_than_there_are_stop_the_start(asked: str, gpus: int, message:
     plan = planned("2.3.2", CARTPOLE, gpus=asked, machine=host(gpus=gpus))
     assert [finding.code for finding in plan.findings if finding.level == "error"] == ["gpus-missing"]
     assert message in plan.findings[0].message
+    assert ("--gpus 2, or all" in (plan.findings[0].hint or "")) is (gpus == 2)
     assert "cpu" not in plan.argv
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0"])
+def test_a_device_that_every_rank_can_mean_is_no_contradiction(device: str) -> None:
+    assert codes(planned("2.3.2", CARTPOLE, gpus="2", device=device, machine=EIGHT)) == {}
+
+
+def test_a_rank_that_would_train_alone_is_warned_of() -> None:
+    rank = host(gpus=8, environ={"LOCAL_RANK": "3", "WORLD_SIZE": "8"})
+    assert codes(planned("2.3.2", CARTPOLE, machine=rank)) == {"ranks-apart": "warning"}
+    assert "ranks-apart" not in codes(planned("2.3.2", CARTPOLE, "play", machine=rank))
+
+
+def test_a_host_that_names_node_0_and_trains_alone_is_warned_of() -> None:
+    alone: tuple[dict[str, Any], ...] = ({}, {"nnodes": 1, "node_rank": 0})
+    for asked in alone:
+        plan = planned("2.3.2", CARTPOLE, machine=EIGHT, master_addr="10.0.0.1", **asked)
+        assert codes(plan) == {"nodes-one": "warning"}
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "node-1.lab", "node_1", "fe80::1%eth0", "::1", "2001:db8::10.0.0.1"])
+def test_an_address_or_a_name_is_one(address: str) -> None:
+    assert f"node 0 is {address} port 29500" in (
+        reason(planned("kit", CARTPOLE, machine=EIGHT, nnodes=2, master_addr=address), "master") or ""
+    )
 
 
 @pytest.mark.parametrize("on", ["2.1.0", "2.3.2", "kitless"])
@@ -88,6 +114,8 @@ def test_inside_torchrun_nothing_is_nested(on: str) -> None:
         ("2.0.2", {"library": "rsl_rl", "gpus": "2"}, "rsl_rl of Isaac Lab 2.0.2 trains on one GPU alone"),
         ("2.3.2", {"gpus": "2", "device": "cpu"}, "cannot run with --device cpu"),
         ("kit", {"gpus": "2", "options": ("--cpu",)}, "cannot run with --device cpu"),
+        ("2.3.2", {"gpus": "2", "device": "cuda:1"}, "--device cuda:1 is one GPU, and with --gpus each rank takes"),
+        ("kit", {"gpus": "all", "device": "cuda:10"}, "--device cuda:10 is one GPU"),
         ("2.3.2", {"gpus": "0"}, "--gpus must be a positive whole number"),
         ("2.3.2", {"gpus": "-1"}, "--gpus must be a positive whole number"),
         ("2.3.2", {"gpus": "two"}, "--gpus must be a positive whole number"),
@@ -170,6 +198,11 @@ def test_node_0_is_this_host_where_nobody_says_otherwise() -> None:
         ({"nnodes": 2}, "--nnodes needs the address of node 0"),
         ({"nnodes": 2, "node_rank": 1}, "--nnodes needs the address of node 0"),
         ({**TWO, "master_port": 65535}, "--master-port must be from 1 to 65534"),
+        *(
+            ({**TWO, "master_addr": address}, f"--master-addr must be an address or a name, not {address!r}")
+            for address in ("", "10.0.0.1:29500", "node1:29500", "two hosts", "tcp://10.0.0.1")
+        ),
+        ({**TWO, "device": "cuda:1"}, "--device cuda:1 is one GPU, and with --nnodes"),
         ({**TWO, "library": "sb3"}, "sb3 of Isaac Lab 3.0.0 trains on one GPU alone"),
         ({**TWO, "device": "cpu"}, "cannot run with --device cpu"),
     ],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[str, Any]) -> None:
     """Plan a request, or what is left of a run, and carry it out here, hand it to an engine, or show it."""
-    from spark_rl import documents, launch, prepare, render, runs_render
+    from spark_rl import commands, documents, launch, prepare, render, runs_render
 
     adopt, job = given.get("adopt", False), None
     if adopt:
@@ -41,6 +41,7 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
     if not adopt and (given.get("time_limit") or given.get("partition")):
         raise RequestError("--time and --partition are for a job, and this runs here", "add --engine slurm")
     what = replace(_started(request, facts, run, given), job=job)
+    what = replace(what, plan=commands.with_options(what.plan, _options(given)))
     prepare.remember(facts)
     as_json = given["as_json"]
     if given["dry_run"]:
@@ -88,17 +89,22 @@ def _wanted(request: Request, facts: Facts, run: Run | None, given: Mapping[str,
     if told:
         option = f"--{told[0].replace('_', '-')}"
         raise RequestError(f"{option} is for the engine to say: it knows its nodes", f"leave {option} out")
-    words = [(name, given.get(name)) for name in ("stall_timeout", "memory_reserve", "node_timeout")]
-    pairs = (("isaaclab", named), *words, ("max_restarts", given.get("max_restarts") or None))
-    more = [word for name, value in pairs if value for word in (f"--{name.replace('_', '-')}", str(value))]
     return submitting.Wanted(
         engine=engine,
         settings=settings.load(Path(request.cwd)),
         time=given.get("time_limit"),
         partition=given.get("partition"),
         nodes=request.nnodes,
-        more=(*more, *(() if given.get("check", True) else ("--no-check",))),
+        more=(*(("--isaaclab", named) if named else ()), *_options(given)),
     )
+
+
+def _options(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that no request holds and every start of a training must have, wherever it is."""
+    names = ("stall_timeout", "memory_reserve", "node_timeout", "max_restarts")
+    pairs = ((f"--{name.replace('_', '-')}", given.get(name)) for name in names)
+    more = [word for name, value in pairs if value for word in (name, str(value))]
+    return (*more, *(() if given.get("check", True) else ("--no-check",)))
 
 
 HEAD = "head"

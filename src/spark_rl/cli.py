@@ -123,7 +123,7 @@ def train(
     host_file: HostFile = None,
 ) -> None:
     """Train a policy."""
-    gpus = gpus or ("all" if distributed else None)
+    gpus = "all" if gpus is None and distributed else gpus
     _act("train", ctx, locals())
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spark_rl.model import Request
+    from spark_rl.model import Plan, Request
 
 _NAMED = (
     *("task", "library", "algorithm", "num_envs", "max_iterations", "seed", "device", "run_name", "checkpoint"),
@@ -33,3 +34,9 @@ def train(request: Request, more: tuple[str, ...] = ()) -> tuple[str, ...]:
         *request.overrides,
         *(("--", *request.passthrough) if request.passthrough else ()),
     )
+
+
+def with_options(plan: Plan, more: tuple[str, ...]) -> Plan:
+    """Return a plan whose commands for other hosts have ``more`` options, which no request holds."""
+    nodes = tuple(replace(one, command=(*one.command[:2], *more, *one.command[2:])) for one in plan.nodes)
+    return replace(plan, nodes=nodes)

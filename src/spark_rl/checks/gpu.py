@@ -90,7 +90,7 @@ def for_run(host: Host, used: tuple[Gpu, ...], installation: Installation | None
         return ()
     old = next((found for gpu in used if (found := _spark_driver(host, gpu))), None) or _driver(host, installation)
     torch = next((found for gpu in used if (found := _torch(gpu, host, installation))), None)
-    taken = (_taken(host, gpu) for gpu in used if gpus.busy(gpu) is not None or _is_small(host, gpu))
+    taken = (_taken(host, gpu, len(used)) for gpu in used if gpus.busy(gpu) is not None or _is_small(host, gpu))
     return (*(found for found in (old, torch) if found is not None), *_masked(host), *taken)
 
 
@@ -99,15 +99,17 @@ def _is_small(host: Host, gpu: Gpu) -> bool:
     return not gpu.unified and free is not None and free < LOW_MIB
 
 
-def _taken(host: Host, gpu: Gpu) -> Finding:
+def _taken(host: Host, gpu: Gpu, ranks: int) -> Finding:
     held, free = gpus.busy(gpu), gpus.free_mib(host, gpu)
     left = f"; {gib(free)} are free" if free is not None else ""
     if held is None:
         message = f"GPU {gpu.index} ({gpu.name}) has little memory{left}"
         return Finding(code="gpu-memory-low", level="warning", message=message, hint="use a small --num-envs")
-    others = any(gpus.busy(other) is None for other in gpus.visible(host))
+    others = [str(other.index) for other in gpus.visible(host) if gpus.busy(other) is None]
     hint = "wait for it, or stop it if it is yours: nvidia-smi"
-    if others:
+    if others and ranks > 1:
+        hint = f"leave it to whoever has it: CUDA_VISIBLE_DEVICES={','.join(others)}"
+    elif others:
         hint = "take a free one with --device auto, or choose with CUDA_VISIBLE_DEVICES"
     return Finding(code="gpu-busy", level="warning", message=f"GPU {gpu.index} is busy: {held}{left}", hint=hint)
 

@@ -70,8 +70,8 @@ def limited(
     """Return a start with its limits; whoever wants restarts wants a stall noticed.
 
     Raises:
-        RequestError: ``stall`` or ``nodes`` is no time, ``reserve`` no amount of memory, or nothing can go on without
-            this process.
+        RequestError: ``stall`` or ``nodes`` is no time, ``reserve`` no amount of memory, nothing can go on without
+            this process, or several hosts would have to start again together.
     """
     if detach and first_process.is_first():
         raise RequestError(
@@ -82,6 +82,11 @@ def limited(
     if seconds is not None and seconds <= 0:
         raise RequestError("--stall-timeout must be more than nothing", "leave it out to wait for ever")
     limits = Limits(stall=seconds, reserve_mib=memory.reserve(what.facts.host, reserve))
+    if max_restarts and what.request.nnodes > 1:
+        raise RequestError(
+            "--max-restarts works on one host: on several, all have to begin again together",
+            "leave it out, and go on with --checkpoint PATH on every node",
+        )
     if nodes is not None:
         limits = replace(limits, nodes=times.seconds(nodes, "--node-timeout"))
     return replace(what, limits=limits, max_restarts=max_restarts, detach=detach)

@@ -39,11 +39,6 @@ def check(what: Start) -> None:
             f"which of the {what.request.nnodes} nodes is this?",
             f"add --node-rank, from 0 to {what.request.nnodes - 1}; --dry-run prints the command of each",
         )
-    if what.max_restarts:
-        raise RequestError(
-            "--max-restarts works on one host: on several, all have to begin again together",
-            "leave it out, and go on with --checkpoint PATH on every node",
-        )
 
 
 def settled(decided: Plan, host: Host) -> Plan:

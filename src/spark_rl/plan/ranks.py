@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from spark_rl import commands, fabric
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from spark_rl.plan.parts import Context
 
 _LAST_PORT = 65534
+_ADDRESS = re.compile(r"[\w.-]+|[0-9A-Fa-f.]*(:[0-9A-Fa-f.]*){2,}(%[\w.-]+)?")
+"""A name, or an address of IPv4 or IPv6."""
 
 
 def distribution(context: Context) -> Part:
@@ -28,7 +31,7 @@ def distribution(context: Context) -> Part:
         whole_number(str(request.gpus), "--gpus")
     _check_nodes(context)
     if not context.distributed:
-        return NOTHING
+        return Part(findings=_alone(context))
     _check_possible(context)
     if context.inside_torchrun:
         why = "inside an outer torchrun (LOCAL_RANK is set): this process is one of its ranks"
@@ -52,6 +55,11 @@ def _check_possible(context: Context) -> None:
         )
     if (request.device or "").startswith("cpu"):
         raise RequestError("training over several GPUs cannot run with --device cpu", "leave one of the two out")
+    if re.fullmatch(r"cuda:0*[1-9]\d*", request.device or ""):
+        raise RequestError(
+            f"--device {request.device} is one GPU, and with {one} each rank takes its own, from cuda:0 on",
+            "--device auto, and choose the GPUs with CUDA_VISIBLE_DEVICES=1,2",
+        )
 
 
 def _check_nodes(context: Context) -> None:
@@ -70,11 +78,27 @@ def _check_nodes(context: Context) -> None:
         raise RequestError(
             f"--master-port must be from 1 to {_LAST_PORT}, not {request.master_port}", f"such as {PORT}"
         )
+    if request.master_addr is not None and not _ADDRESS.fullmatch(request.master_addr):
+        raise RequestError(
+            f"--master-addr must be an address or a name, not {request.master_addr!r}",
+            "the port is named apart: --master-addr 10.0.0.1 --master-port 29500",
+        )
     if request.nnodes > 1 and context.inside_torchrun:
         raise RequestError(
             "inside a torchrun (LOCAL_RANK is set) --nnodes has no meaning",
             "leave it out, or start spark-rl once on each host without torchrun",
         )
+
+
+def _alone(context: Context) -> tuple[Finding, ...]:
+    """Tell who names the others and trains alone all the same."""
+    if context.request.master_addr is not None:
+        message = "--master-addr is for several hosts, and this one trains alone"
+        return (Finding(code="nodes-one", level="warning", message=message, hint="add --nnodes N, on each of them"),)
+    if context.inside_torchrun and context.request.action == "train":
+        message = "inside a torchrun (LOCAL_RANK is set), and each of its ranks would train alone, on the same GPU"
+        return (Finding(code="ranks-apart", level="warning", message=message, hint="add --distributed"),)
+    return ()
 
 
 def master(context: Context) -> str:
@@ -208,4 +232,5 @@ def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
     if ranks.isdecimal() and int(ranks) <= gpus:
         return ()
     message = f"{ranks} GPUs were asked for, and {gpus} can be seen" if ranks != "gpu" else "no GPU can be seen"
-    return (Finding(code="gpus-missing", level="error", message=message, hint="see what it has: spark-rl doctor"),)
+    hint = f"--gpus {gpus}, or all; see them with: spark-rl doctor" if gpus else "see what it has: spark-rl doctor"
+    return (Finding(code="gpus-missing", level="error", message=message, hint=hint),)
