@@ -311,6 +311,35 @@ def test_what_cannot_be_submitted(
     assert not list(registry.entries())
 
 
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        ('slurm_time = "8 hours"', "slurm_time must be a time, not '8 hours'", "30m"),
+        ('slurm_gres = "gpu:h100:4"', "and gpu:h100:4 says how many as well", 'slurm_gres = "gpu:h100"; --gpus N'),
+        ('slurm_gres = "gpu\\n#SBATCH --exclusive"', "slurm_gres must be one line", "it holds"),
+        ('slurm_partition = "gpu\\nrm -rf x"', "slurm_partition must be one line", "it holds"),
+        ("slurm_cpus = 0", "slurm_cpus must be at least 1, not 0", "leave it out"),
+        ("slurm_container = 'apptainer exec \"lab.sif'", "slurm_container opens a quotation", "it holds apptainer"),
+        ("slurm_sbatch = '--comment=\"x'", "slurm_sbatch opens a quotation", "it holds --comment"),
+    ],
+)
+def test_a_setting_that_makes_no_job_is_told(
+    train: tuple[str, ...], cluster: Cluster, capsys: pytest.CaptureFixture[str], said: str, message: str, hint: str
+) -> None:
+    Path("spark-rl.toml").write_text(f"{said}\n", encoding="utf-8")
+    for more in ([], ["--dry-run"]):
+        assert spark_rl([*train, *more]) == 2
+        told = capsys.readouterr().err
+        assert (message in told, hint in told) == (True, True)
+    assert not list(registry.entries())
+
+
+def test_options_of_sbatch_may_have_lines(train: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("spark-rl.toml").write_text('slurm_sbatch = """\n--qos=high\n--exclude=n3\n"""\n', encoding="utf-8")
+    assert spark_rl([*train, "--dry-run"]) == 0
+    assert "#SBATCH --qos=high\n#SBATCH --exclude=n3\n\n" in capsys.readouterr().out
+
+
 def test_a_job_that_slurm_refuses_leaves_no_run(
     train: tuple[str, ...], cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:

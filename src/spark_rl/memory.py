@@ -36,7 +36,7 @@ def mib(text: str, what: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise RequestError(f"{what} must be an amount of memory, not {text!r}", f"MiB or GiB, for example {what} 8GiB")
+        raise RequestError(f"{what} must be an amount of memory, not {text!r}", "MiB or GiB, for example 8GiB")
     return round(float(match[1]) * (1024 if match[2][:1].lower() == "g" else 1))
 
 

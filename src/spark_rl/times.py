@@ -36,7 +36,7 @@ def seconds(text: str, what: str) -> float:
     """
     match = _DURATION.fullmatch(text.strip().lower())
     if match is None:
-        raise RequestError(f"{what} must be a time, not {text!r}", f"a number and a unit, for example {what} 30m")
+        raise RequestError(f"{what} must be a time, not {text!r}", "a number and a unit, for example 30m")
     return float(match[1]) * _UNITS[match[2]]
 
 

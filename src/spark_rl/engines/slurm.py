@@ -93,8 +93,7 @@ def _directives(submission: Submission) -> Iterator[str]:
     )
     yield from (f"#SBATCH --{name}={_quoted(value)}" for name, value in given if value is not None)
     yield "#SBATCH --requeue"
-    if options.get("sbatch"):
-        yield f"#SBATCH {options['sbatch']}"
+    yield from (f"#SBATCH {line}" for line in (options.get("sbatch") or "").splitlines())
 
 
 def _numbers(submission: Submission) -> tuple[int, ...]:

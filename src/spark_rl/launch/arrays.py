@@ -49,7 +49,7 @@ def submission(field: Field, each: Needs, wanted: Wanted) -> Submission:
 
     Raises:
         CheckError: Nothing is left to do.
-        RequestError: The time limit is none.
+        RequestError: The time limit is none, or a setting makes no sense.
     """
     trials = [result.trial for result in fields.left(field)]
     if not trials:
@@ -58,7 +58,7 @@ def submission(field: Field, each: Needs, wanted: Wanted) -> Submission:
     if wanted.engine != "slurm":
         return told
     values = wanted.settings
-    own, cpus = submitting.program(values), field.sweep.cpus or values.get("slurm_cpus").value or 1
+    own = submitting.program(values)
     # The trial fits how often it saves to its time limit.
     given = {"SPARK_RL_SLURM_TIME": wanted.time} if wanted.time else {}
     return replace(
@@ -67,7 +67,7 @@ def submission(field: Field, each: Needs, wanted: Wanted) -> Submission:
         env=tuple(sorted((dict(told.env) | given).items())),
         options=submitting.options(values, wanted.partition),
         time_s=submitting.limit_s(wanted),
-        cpus=int(cpus),
+        cpus=field.sweep.cpus or submitting.cpus(values),
         memory_mib=field.sweep.memory_mib,
     )
 

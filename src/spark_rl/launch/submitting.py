@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -72,11 +74,44 @@ def engine(name: str) -> str:
 
 
 def options(settings: Settings, partition: str | None = None) -> tuple[tuple[str, str], ...]:
-    """Return the engine's own options as the settings hold them, ``partition`` instead of the setting's."""
+    """Return the engine's own options as the settings hold them, ``partition`` instead of the setting's.
+
+    Raises:
+        RequestError: A setting would make no batch script, or another one than it says.
+    """
     names = ("partition", "account", "gres", "setup", "container", "sbatch")
-    values = {name: settings.text(f"slurm_{name}") for name in names}
+    values = {name: (settings.text(f"slurm_{name}") or "").strip() for name in names}
     values["partition"] = partition or values["partition"]
+    for name, value in values.items():
+        _check_option(name, value)
     return tuple((name, value) for name, value in values.items() if value)
+
+
+def _check_option(name: str, value: str) -> None:
+    if name not in ("setup", "sbatch") and len(value.splitlines()) > 1:
+        raise RequestError(f"slurm_{name} must be one line", f"it holds {value!r}")
+    if name == "gres" and (count := re.search(r":\d+$", value)):
+        raise RequestError(
+            f"slurm_gres is what a GPU is called, and {value} says how many as well",
+            f'slurm_gres = "{value[: count.start()]}"; --gpus N says how many',
+        )
+    if name in ("container", "sbatch"):
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise RequestError(f"slurm_{name} opens a quotation and does not close it", f"it holds {value}") from error
+
+
+def cpus(settings: Settings) -> int:
+    """Return the CPUs of a node that a job takes, 1 where nobody says.
+
+    Raises:
+        RequestError: It is no such number.
+    """
+    value = settings.get("slurm_cpus").value
+    if value is not None and int(value) < 1:
+        raise RequestError(f"slurm_cpus must be at least 1, not {value}", "leave it out for one")
+    return int(value or 1)
 
 
 def limit_s(wanted: Wanted) -> int | None:
@@ -85,8 +120,10 @@ def limit_s(wanted: Wanted) -> int | None:
     Raises:
         RequestError: It is no time.
     """
-    text = wanted.time or wanted.settings.text("slurm_time")
-    return times.limit(text, "--time") if text else None
+    said = wanted.settings.text("slurm_time")
+    if wanted.time:
+        return times.limit(wanted.time, "--time")
+    return times.limit(said, "slurm_time") if said else None
 
 
 def fitted(request: Request, wanted: Wanted, library: str) -> Request:
@@ -137,8 +174,12 @@ def _gpus(request: Request) -> int:
 
 
 def submission(request: Request, wanted: Wanted) -> Submission:
-    """Return what is submitted for a request: spark-rl itself, which takes the waiting record up in the job."""
-    settings, cpus = wanted.settings, wanted.settings.get("slurm_cpus").value
+    """Return what is submitted for a request: spark-rl itself, which takes the waiting record up in the job.
+
+    Raises:
+        RequestError: A setting makes no sense.
+    """
+    settings = wanted.settings
     # What was asked for wins over the settings that the job reads.
     own = ("--assets", "auto") if request.assets == "auto" and settings.text("assets") else ()
     return engines.Submission(
@@ -149,7 +190,7 @@ def submission(request: Request, wanted: Wanted) -> Submission:
         env=(("SPARK_RL_STATE", str(registry.folder())),),
         nodes=wanted.nodes,
         gpus=_gpus(request),
-        cpus=int(cpus) if cpus else 1,
+        cpus=cpus(settings),
         time_s=limit_s(wanted),
         options=options(settings, wanted.partition),
     )
