@@ -61,7 +61,17 @@ def test_a_file_says_all_of_a_sweep() -> None:
         ("[space]\nseed = { grid = [1] }", "no sweep is over seed", "seeds = [1, 2, 3]"),
         ("[space]\ntask = { grid = ['a'] }", "no sweep is over task", "for the recipe"),
         ("[space]\nnum_envs = { gird = [1] }", "of an unknown kind: gird", "did you mean grid?"),
-        ("[space]\nnum_envs = [64]", "must say one of grid, choice, uniform, loguniform", "choice = [A, B]"),
+        ("[space]\nnum_envs = [64]", "must say one of grid, choice, uniform, loguniform", "grid = [A, B]"),
+        ("[space]\na.b.c = { choice = [1, 2] }", "a name with dots needs quotes", '"a.b.c" = { choice = [A, B] }'),
+        ("[space.a.b]\nc = { grid = [1] }\nd = { grid = [1] }", "needs quotes", '"a.b.c" = { grid = [A, B] }'),
+        ("[space.a]\nb = { grid = [1] }\nc = 4", "needs quotes", '"a.b" = { grid = [A, B] }'),
+        ("[space]\n'a.b=1' = { grid = [1] }", "is no name of an option or a key", "on the right"),
+        ("[space]\n'' = { grid = [1] }", "is no name of an option or a key", "on the right"),
+        ("metric = 'rewrd'\n" + GRID, "metric in sweeps/lr.toml is 'rewrd'", "did you mean reward?"),
+        ("metric = ''\n" + GRID, "metric in sweeps/lr.toml is ''", "reward, length, fps"),
+        (GRID + "[budget]\ntime = '0s'", "time in [budget] of sweeps/lr.toml must be more than", "leave it out"),
+        (GRID + "[trial]\ngpus = 1.5", "gpus in [trial] of sweeps/lr.toml is 1.5", "gpus = 0.5"),
+        ("seeds = [-1]\n" + GRID, "must be whole numbers from 0 on", "seeds = [1, 2, 3]"),
         ("[space]\nnum_envs = { grid = [] }", "must have a list of values", "grid = [A, B]"),
         ("[space]\nnum_envs = { grid = [64, 1.5] }", "must hold whole numbers", "not 1.5"),
         ("[space]\nnum_envs = { grid = [64, 64] }", "names a value twice", "once"),
@@ -91,6 +101,11 @@ def test_what_makes_no_sense_is_told(document: str, message: str, hint: str) -> 
         read(document)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("metric", ["reward", "fps", "rewards/iter", "Train/mean_reward", "success"])
+def test_a_tag_of_the_runs_may_be_the_metric(metric: str) -> None:
+    assert read(f"metric = {metric!r}\n{GRID}").metric == metric
 
 
 def test_a_sweep_needs_a_task() -> None:

@@ -18,6 +18,9 @@ State = Literal["waiting", "running", "complete", "stopped", "failed", "unfinish
 OPTIONS: Mapping[str, type] = {"library": str, "algorithm": str, "num_envs": int, "max_iterations": int}
 """The options of ``train`` that a parameter may be; every other parameter is an override."""
 
+METRICS = ("reward", "length", "fps")
+"""Metrics that every run has; each other one is a tag of its curves."""
+
 Values = tuple[tuple[str, Any], ...]
 """Parameters and their values (texts, numbers, true or false, lists of these), in the order of the file."""
 

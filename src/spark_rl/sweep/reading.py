@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from spark_rl import keys, memory, times
 from spark_rl.errors import RequestError
 from spark_rl.model import ALGORITHMS, LIBRARIES
-from spark_rl.sweep import OPTIONS, Goal, Kind, Parameter, Scheduler, Search, Sweep
+from spark_rl.sweep import METRICS, OPTIONS, Goal, Kind, Parameter, Scheduler, Search, Sweep
 from spark_rl.text import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def sweep(document: Table, recipe: Mapping[str, Any], name: str) -> Sweep:
         recipe=tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in recipe.items()),
         parameters=parameters,
         seeds=_seeds(top, recipe, name),
-        metric=top.get("metric", "reward"),
+        metric=_metric(top, name),
         goal=_one_of(top, "goal", get_args(Goal), "max", name),
         search=search,
         search_seed=top.get("search_seed", 0),
@@ -73,10 +73,10 @@ def sweep(document: Table, recipe: Mapping[str, Any], name: str) -> Sweep:
         grace=asha.get("grace"),
         reduction=asha.get("reduction", 3),
         draws=_draws(parameters, budget.get("combinations"), name),
-        time_s=times.seconds(budget["time"], "budget.time") if "time" in budget else None,
+        time_s=_time_s(budget, name),
         parallel=budget.get("parallel"),
         cpus=trial.get("cpus"),
-        gpus=trial.get("gpus"),
+        gpus=_gpus(trial, name),
         memory_mib=memory.mib(trial["memory"], "trial.memory") if "memory" in trial else None,
         save_every=str(trial["save_every"]) if "save_every" in trial else None,
     )
@@ -98,10 +98,43 @@ def _one_of(top: Table, key: str, known: Sequence[Any], default: str, name: str)
     return value
 
 
+def _metric(top: Table, name: str) -> str:
+    """Return the metric; what a run will record under a tag nobody can know before.
+
+    Raises:
+        RequestError: It is a slip of the pen.
+    """
+    metric = str(top.get("metric", "reward"))
+    slip = "/" not in metric and metric not in METRICS and nearest(metric, METRICS, 1)
+    if slip or not metric:
+        hint = did_you_mean(metric, METRICS, "a tag that the runs record, or one of")
+        raise RequestError(f"metric in {name} is {metric!r}", hint)
+    return metric
+
+
+def _time_s(budget: Table, name: str) -> float | None:
+    if "time" not in budget:
+        return None
+    seconds = times.seconds(budget["time"], "budget.time")
+    if seconds <= 0:
+        raise RequestError(f"time in [budget] of {name} must be more than nothing", "leave it out to wait for all")
+    return seconds
+
+
+def _gpus(trial: Table, name: str) -> float | None:
+    share: float | None = trial.get("gpus")
+    if share is not None and share > 1 and share % 1:
+        raise RequestError(
+            f"gpus in [trial] of {name} is {share:g}, and only a part of one GPU can be shared",
+            "gpus = 0.5, or a whole number",
+        )
+    return share
+
+
 def _seeds(top: Table, recipe: Table, name: str) -> tuple[int, ...]:
     seeds = top.get("seeds", [recipe.get("seed", 42)])
     if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
-        raise RequestError(f"seeds in {name} must be whole numbers", "for example seeds = [1, 2, 3]")
+        raise RequestError(f"seeds in {name} must be whole numbers from 0 on", "for example seeds = [1, 2, 3]")
     if len(set(seeds)) < len(seeds):
         raise RequestError(f"seeds in {name} names a seed twice", "the same training twice tells nothing new")
     return tuple(seeds)
@@ -115,9 +148,11 @@ def _parameter(key: str, value: Any, name: str) -> Parameter:
     """
     where = f"{key} in [space] of {name}"
     _known(key, where)
+    if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+        raise RequestError(f"{where} is a table of tables: a name with dots needs quotes", _requoted(key, value))
     if not isinstance(value, dict) or len(value) != 1:
         kinds = ", ".join(_KINDS)
-        raise RequestError(f"{where} must say one of {kinds}", f'"{key}" = {{ choice = [A, B] }}')
+        raise RequestError(f"{where} must say one of {kinds}", f'"{key}" = {{ grid = [A, B] }}')
     kind, values = next(iter(value.items()))
     if kind not in _KINDS:
         raise RequestError(f"{where} is of an unknown kind: {kind}", did_you_mean(kind, _KINDS, "kinds"))
@@ -128,6 +163,14 @@ def _parameter(key: str, value: Any, name: str) -> Parameter:
     return _ranged(key, kind, values, where)
 
 
+def _requoted(key: str, value: Table) -> str:
+    """Return the line that somebody meant who wrote ``a.b.c = { grid = ... }``, which TOML reads as tables."""
+    name, inner = next(iter(value.items()))
+    if isinstance(inner, dict) and inner and name not in _KINDS:
+        return _requoted(f"{key}.{name}", inner)
+    return f'"{key}" = {{ {name if name in _KINDS else "grid"} = [A, B] }}'
+
+
 _MEANT = ("task", "seed", "checkpoint", "run_name", "overrides", "video", "headless", "device")
 
 
@@ -135,6 +178,10 @@ def _known(key: str, where: str) -> None:
     if key in _MEANT:
         hint = "name them with seeds = [1, 2, 3]" if key == "seed" else "it is for the recipe: the same for all trials"
         raise RequestError(f"{where}: no sweep is over {key}", hint)
+    if "=" in key or not key.strip():
+        raise RequestError(
+            f"{where} is no name of an option or a key", "its values stand on the right: { grid = [A, B] }"
+        )
     close = nearest(key, OPTIONS, 1)
     if key not in OPTIONS and close and "." not in key:
         raise RequestError(f"{where}: there is no option {key}", f"did you mean {close[0]}?")
