@@ -386,6 +386,10 @@ def test_a_submitted_run_waits_and_is_shown_with_its_jobs_state(
     )
     assert spark_rl(["runs", "show", "1"]) == 0
     assert "slurm 71: PENDING (Priority)" in capsys.readouterr().out
+    assert spark_rl(["runs", "log", "1"]) == 1
+    told = capsys.readouterr().err
+    assert "run 1 has not begun: PENDING (Priority)" in told
+    assert "hint: wait for it: spark-rl runs log 1 -f" in told
     cluster.write("deaf", "")
     assert spark_rl(["runs", "list"]) == 0
     assert "slurm job 71; Slurm does not tell" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -440,9 +441,62 @@ def test_only_what_is_left_is_handed_in_again(desk: Desk, array: Array) -> None:
 
 def test_a_file_that_has_changed_is_another_sweep(desk: Desk, array: Array) -> None:
     desk.run("--engine", "slurm")
+    array.run(0)
     desk.file.write_text(desk.file.read_text().replace("2.0", "3.0"), encoding="utf-8")
-    code, found = desk.document("--results")
+    code, found = desk.document("--resume")
     assert (code, "has changed since" in found["error"]["message"]) == (2, True)
+    code, out, err = desk.run("--results", "--json")
+    assert [trial["values"][RATE] for trial in json.loads(out)["trials"]] == [1.0, 2.0]
+    assert (code, "has changed since" in err) == (0, True)
+    array.state = "running"
+    assert desk.run("--stop")[0] == 0
+    assert array.poll("1").state == "cancelled"
+
+
+def test_a_sweep_that_could_not_begin_hides_no_earlier_one(
+    desk: Desk, array: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run("--engine", "slurm")
+    array.run(0)
+
+    def refuse(_submission: Submission) -> str:
+        raise CheckError("no controller", None)
+
+    monkeypatch.setattr(array, "submit", refuse)
+    assert desk.run("--engine", "slurm")[0] == 1
+    assert len(list((desk.cwd / "logs" / "sweeps").iterdir())) == 2
+    code, found = desk.document("--results")
+    assert (code, [trial["state"] for trial in found["trials"]]) == (0, ["complete", "waiting"])
+
+
+def test_a_metric_that_no_run_has_is_told(desk: Desk, array: Array) -> None:
+    desk.file.write_text(f'metric = "Train/nothing"\n{RECIPE}{SPACE}', encoding="utf-8")
+    desk.run("--engine", "slurm")
+    assert [array.run(element)[0] for element in (0, 1)] == [0, 0]
+    code, _, err = desk.run("--results")
+    assert (code, "run 1 has recorded no Train/nothing; what it has: spark-rl runs plot 1 TAG" in err) == (1, True)
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "installed", lambda: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, found = desk.document("--address", address)
+    assert (code, found["error"]["message"]) == (1, f"the Ray at {address} cannot be reached: Connection refused")
+    assert "ray start --head" in found["error"]["hint"]
+    assert not (desk.cwd / "logs").exists()
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "ray://head:10001", "head"])
+def test_what_only_ray_can_reach_is_left_to_it(address: str) -> None:
+    ray.reachable(address)
+
+
+@pytest.mark.parametrize("address", ["a..b:6379", "127.0.0.1:99999"])
+def test_an_address_that_can_be_none(address: str) -> None:
+    with pytest.raises(CheckError, match="cannot be reached"):
+        ray.reachable(address)
 
 
 # --- one trial

@@ -67,11 +67,13 @@ class Desk:
 def sweep(file: Path, given: Mapping[str, Any]) -> int:
     """Carry out ``spark-rl sweep`` and return its exit code."""
     desk = read(file, Path.cwd(), given["isaaclab"])
-    folder = _folder(desk) if given["resume"] or given["results"] or given["stop"] else None
+    looking = bool(given["results"] or given["stop"])
+    folder = _folder(desk) if given["resume"] or looking else None
+    desk = _as_started(desk, folder, looking=looking) if folder else desk
     given = {**given, "file": file, "engine": given["engine"] or _engine(folder)}
     _refuse(desk.sweep, given)
     known = sweeps.load_trials(folder) if folder else ()
-    if folder and (given["results"] or given["stop"]):
+    if folder and looking:
         return _tell(_looked(fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known), given), given)
     facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
     planned = _planned(desk, facts, known, given)
@@ -130,7 +132,7 @@ def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any
 
     Raises:
         RequestError: No trial fits this machine, or Ray cannot give it its device.
-        CheckError: A finding forbids the start.
+        CheckError: A finding forbids the start, or no Ray is where one is said to be.
     """
     findings = tuple(dict.fromkeys(finding for _, decided in planned.pairs for finding in decided.findings))
     launch.settling.refuse(findings)
@@ -140,6 +142,8 @@ def _refuse_start(planned: Planned, there: packing.Room, given: Mapping[str, Any
         _refuse_device(planned.device)
         if given["address"] is None:
             packing.refuse(planned.needs, there)
+        else:
+            ray.reachable(given["address"])
 
 
 def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, given: Mapping[str, Any]) -> Swept:
@@ -221,16 +225,35 @@ def _folder(desk: Desk) -> Path:
     """Return the folder of the newest sweep of a file.
 
     Raises:
-        RequestError: There is none, or the file says something else by now.
+        RequestError: There is none.
     """
     name = desk.sweep.name
     folder = sweeps.newest(desk.cwd, name)
     if folder is None:
-        raise RequestError(f"no sweep {name} was started in {desk.cwd}", "start it: leave out --resume and --results")
-    start = sweeps.load(folder)
-    if (start["document"], start["recipe"]) != (desk.document, desk.recipe):
-        raise RequestError(f"{desk.file} has changed since {folder.name} was started", "start a new sweep, or undo it")
+        raise RequestError(
+            f"no sweep {name} was started in {desk.cwd}",
+            "go to the folder in which it was, or start it: leave out --resume, --results and --stop",
+        )
     return folder
+
+
+def _as_started(desk: Desk, folder: Path, *, looking: bool) -> Desk:
+    """Return the desk with what a sweep was started with; who only looks at it or ends it may have changed the file.
+
+    Raises:
+        RequestError: The file says something else by now, and the sweep is to go on.
+    """
+    start = sweeps.load(folder)
+    document, recipe = start["document"], start["recipe"]
+    if (document, recipe) == (desk.document, desk.recipe):
+        return desk
+    changed = f"{desk.file} has changed since {folder.name} was started"
+    if not looking:
+        raise RequestError(
+            changed, "start a new sweep, or undo it; --results and --stop are for the one that was started"
+        )
+    render.talk(f"note: {changed}; this is the one that was started")
+    return replace(desk, document=document, recipe=recipe, sweep=reading.sweep(document, recipe, str(desk.file)))
 
 
 # --- planning

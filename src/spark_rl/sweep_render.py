@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from spark_rl import render, sweep_plots, sweep_tables, tables
-from spark_rl.launch import arrays
+from spark_rl.launch import arrays, sweeping
 from spark_rl.sweep import described, telling
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ def _tell(value: Swept, again: str) -> None:
         render.out(f"{drawn}\n")
     render.out(sweep_tables.ranking(value, screen))
     render.out(f"\ntrials: {sweep_tables.counts(value.results, value.total)}; in {_near(value.field)}")
+    done = [result for result in value.results if result.state == "complete"]
+    if value.recipe is None and done:
+        render.talk(f"warning: {sweeping.unscored(done[0], sweep.metric)}")
     for result in value.results:
         if result.state == "failed":
             render.talk(f"warning: {sweep_tables.line(result, sweep.metric)}")

@@ -81,6 +81,13 @@ def newest(cwd: Path, name: str) -> Path | None:
     return max(exact, key=lambda folder: float(_text(folder, "at") or 0), default=None)
 
 
+def withdraw(folder: Path) -> None:
+    """Let a sweep of which nothing has begun be none, so that an earlier one is the newest again; its logs stay."""
+    if submitted(folder) is None and not any((folder / "trials").glob(f"*/{_RUN}")):
+        with suppress(OSError):
+            (folder / _START).rename(folder / "withdrawn.json")
+
+
 def _text(folder: Path, key: str) -> Any:
     with suppress(OSError, ValueError):
         return json.loads((folder / _START).read_bytes()).get(key)

@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 STOP_S = 100.0
 """Time for a command to stop by itself: longer than the whole stop ladder of a run."""
 
+REACH_S = 10.0
+"""Time for the host of a cluster to answer."""
+
 _POLL_S = 1.0
 
 
@@ -42,6 +46,24 @@ def installed() -> None:
     """
     if any(find_spec(name) is None for name in ("ray", "pandas", "pyarrow")):
         raise CheckError("sweeps run on Ray Tune, which is not installed", "pip install 'spark-rl[sweep]'")
+
+
+def reachable(address: str) -> None:
+    """Check that something listens at ``HOST:PORT``; Ray itself would try for minutes, and say nothing.
+
+    Raises:
+        CheckError: Nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():  # auto, or one that Ray alone can read
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise CheckError(
+            f"the Ray at {address} cannot be reached: {why}", "start one there with: ray start --head --port 6379"
+        ) from error
 
 
 _started: dict[str, subprocess.Popen[bytes]] = {}

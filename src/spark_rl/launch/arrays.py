@@ -39,7 +39,12 @@ def submit(field: Field, each: Needs, wanted: Wanted) -> Swept:
         RequestError: The time limit is none.
     """
     name = wanted.engine
-    ident = engines.load(name).submit(submission(field, each, wanted))
+    told = submission(field, each, wanted)
+    try:
+        ident = engines.load(name).submit(told)
+    except CheckError:
+        sweeps.withdraw(field.folder)
+        raise
     sweeps.note_submitted(field.folder, name, ident)
     return Swept(field=field, results=fields.results(field), submitted=ident, job=Job(engine=name, ident=ident))
 

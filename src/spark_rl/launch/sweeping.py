@@ -103,6 +103,7 @@ def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, addr
     field = watcher.field
     stopped_by = ended.stopped_by if order.elements else None
     if watcher.refused:
+        sweeps.withdraw(field.folder)
         raise CheckError(*watcher.refused)
     swept = finished(field)
     if order.elements and ended.status and not stopped_by and not swept.decided:
@@ -136,7 +137,7 @@ class _Watching(supervisor.Watcher):
         self.field, self.view = field, view
         self.refused: tuple[str, str | None] | None = None
         self._now = {result.trial.number: result for result in fields.results(field)}
-        self._text = b""
+        self._text, self._unscored = b"", False
         view.update(tuple(self._now.values()))
 
     def output(self, chunk: bytes) -> None:
@@ -193,6 +194,17 @@ class _Watching(supervisor.Watcher):
         if event == "again":
             self.view.say(f"trial {number}: its node or worker died; it goes on from its newest checkpoint")
             return replace(before, state="waiting", node=None)
-        if before.state == "stopped":
-            return before
-        return fields.result(self.field, before.trial)
+        return before if before.state == "stopped" else self._ended(before.trial)
+
+    def _ended(self, trial: Trial) -> Result:
+        """Return what a trial came to; that none of them has what they are compared by is told with the first."""
+        found = fields.result(self.field, trial)
+        if found.state == "complete" and found.score is None and not self._unscored:
+            self._unscored = True
+            self.view.say(f"warning: {unscored(found, self.field.sweep.metric)}")
+        return found
+
+
+def unscored(result: Result, metric: str) -> str:
+    """Return what to say of a trial that came to its end and has no score."""
+    return f"run {result.run} has recorded no {metric}; what it has: spark-rl runs plot {result.run} TAG"

@@ -247,8 +247,10 @@ def log(
     if rank is not None:
         return _log_of_rank(run, rank, follow=follow, tail=tail)
     if run.waits and not run.attempts:
+        if not follow:
+            raise CheckError(f"run {run.id} has not begun: {run.job}", f"wait for it: spark-rl runs log {run.id} -f")
         tell(f"note: run {run.id} has not begun: {run.job}")
-        run = _begun(run) if follow else run
+        run = _begun(run)
     file = registry.output(run.id)
     if run.over and run.job is not None and run.job.log is not None and not file.exists():
         file = Path(run.job.log)
