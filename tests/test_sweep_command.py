@@ -134,6 +134,14 @@ def test_a_dry_run_shows_every_trial_and_leaves_nothing(desk: Desk) -> None:
     assert not (desk.cwd / "logs").exists()
 
 
+def test_a_dry_run_tells_that_no_trial_fits(desk: Desk) -> None:
+    desk.file.write_text(f"{RECIPE}{SPACE}[trial]\ncpus = 4000\n", encoding="utf-8")
+    code, out, _ = desk.run("--dry-run")
+    told = next(line for line in out.splitlines() if line.startswith("# at once"))
+    assert (code, told.startswith("# at once     0 on this machine: a trial needs 4000 cpus, and ")) == (0, True)
+    assert "([trial] cpus = " in told
+
+
 def test_a_dry_run_as_a_document(desk: Desk) -> None:
     code, found = desk.document("--dry-run")
     assert (code, found["schema"], found["state"]) == (0, "spark-rl/sweep/1", "planned")
@@ -327,6 +335,12 @@ def test_what_an_array_has_is_ended(desk: Desk, array: Array) -> None:
     ]
     code, found = desk.document("--stop")
     assert (code, found["error"]["message"].startswith("no engine has anything of ")) == (1, True)
+
+
+def test_a_sweep_goes_on_with_its_own_isaac_lab(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    assert run(["sweep", str(desk.file), "--resume", "--engine", "slurm"]) == 0
+    assert len(array.submissions) == 2
 
 
 def test_a_sweep_goes_on_where_it_was(desk: Desk, array: Array) -> None:

@@ -152,7 +152,8 @@ def _carried_out(field: fields.Field, planned: Planned, there: packing.Room, giv
     if given["engine"] != "ray":
         return arrays.submit(field, planned.needs, _wanted(given, field.cwd))
     sweeps.forget_submitted(field.folder)
-    view = sweep_render.viewer(field, there.at_once(planned.needs, field.sweep.parallel), every=given["progress_every"])
+    at_once = None if given["address"] else there.at_once(planned.needs, field.sweep.parallel)
+    view = sweep_render.viewer(field, at_once, every=given["progress_every"])
     return sweeping.conduct(field, planned.needs, there, longest=planned.longest, address=given["address"], view=view)
 
 
@@ -238,13 +239,16 @@ def _folder(desk: Desk) -> Path:
 
 
 def _as_started(desk: Desk, folder: Path, *, looking: bool) -> Desk:
-    """Return the desk with what a sweep was started with; who only looks at it or ends it may have changed the file.
+    """Return the desk with what a sweep was started with, its Isaac Lab too.
+
+    Who only looks at it or ends it may have changed the file.
 
     Raises:
         RequestError: The file says something else by now, and the sweep is to go on.
     """
     start = sweeps.load(folder)
     document, recipe = start["document"], start["recipe"]
+    desk = replace(desk, isaaclab=desk.isaaclab or start.get("isaaclab"))
     if (document, recipe) == (desk.document, desk.recipe):
         return desk
     changed = f"{desk.file} has changed since {folder.name} was started"

@@ -33,7 +33,7 @@ def planned(sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, the
         render.document(telling.planned(sweep, pairs, takes, there.at_once(needs, sweep.parallel)))
         return
     what = "the ends of its space, of which optuna draws" if sweep.search == "optuna" else "all of its trials"
-    lines = [f"# sweep {sweep.name}: {len(pairs)} trainings, {what}"]
+    lines = [f"# sweep {sweep.name}: {_trainings(pairs)}, {what}"]
     lines += [f"# {line}" for line in sweep_tables.needs(needs, there, sweep.parallel)]
     render.out("\n".join((*lines, *_trials(pairs))))
 
@@ -46,10 +46,14 @@ def submission(
         takes = _takes(told) | {"reasons": {}}
         render.document(telling.planned(sweep, pairs, takes, told.parallel, engine=engine, script=script))
         return
-    head = f"# sweep {sweep.name}: {len(pairs)} trainings; {engine} gets {sweep_tables.submission(told, engine)}"
+    head = f"# sweep {sweep.name}: {_trainings(pairs)}; {engine} gets {sweep_tables.submission(told, engine)}"
     stamp = ", where TIME is the time of the start" if f"{sweep.name}_TIME" in script else ""
     after = ("", f"# what {engine} gets{stamp}:", "", script.rstrip("\n"))
     render.out("\n".join((head, *_trials(pairs), *after)))
+
+
+def _trainings(pairs: Sequence[object]) -> str:
+    return f"{len(pairs)} training{'s' * (len(pairs) != 1)}"
 
 
 def _takes(each: Needs | Submission) -> dict[str, Any]:
@@ -127,11 +131,18 @@ def _near(field: Field) -> str:
     return str(field.folder.relative_to(field.cwd) if here else field.folder)
 
 
-def viewer(field: Field, at_once: int, *, every: float) -> View:
-    """Return the view of a sweep: a live table on a terminal, plain lines elsewhere."""
+def viewer(field: Field, at_once: int | None, *, every: float) -> View:
+    """Return the view of a sweep: a live table on a terminal, plain lines elsewhere.
+
+    Args:
+        field: The sweep and its trials.
+        at_once: How many run at once, None where that is a cluster's affair.
+        every: Seconds between two plain lines.
+    """
     sweep = field.sweep
     seeds = f" over seeds {', '.join(map(str, sweep.seeds))}" if len(sweep.seeds) > 1 else ""
-    render.talk(f"sweep: {sweep.name}, {field.total} trials{seeds}, {at_once} at once, in {_near(field)}")
+    side = "" if at_once is None else f", {at_once} at once"
+    render.talk(f"sweep: {sweep.name}, {field.total} trials{seeds}{side}, in {_near(field)}")
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
         return Live(field)
     return Plain(field, every)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spark_rl import gpus, times
 from spark_rl.figures import figure
-from spark_rl.sweep import text
+from spark_rl.sweep import packing, text
 from spark_rl.sweep.ranking import spread
 from spark_rl.text import cut
 
@@ -144,8 +144,10 @@ def line(result: Result, metric: str) -> str:
 def needs(value: Needs, there: Room, parallel: int | None) -> list[str]:
     """Return what a trial takes and how many run at once, as lines."""
     why = dict(value.reasons)
+    missing = packing.lacking(value, there)
+    why_none = f": {missing[0]} ({missing[1]})" if missing else ""
     return [
-        f"at once     {there.at_once(value, parallel)} on this machine",
+        f"at once     {there.at_once(value, parallel)} on this machine{why_none}",
         f"cpus        {value.cpus} of {there.cpus}: {why['cpus']}",
         f"gpus        {value.gpus:g} of {there.gpus}: {why['gpus']}",
         f"memory      {gpus.gib(value.memory_mib)} of {gpus.gib(there.memory_mib)}: {why['memory']}",

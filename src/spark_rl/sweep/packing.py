@@ -108,13 +108,21 @@ def refuse(needed: Needs, there: Room) -> None:
     Raises:
         RequestError: It names what is missing.
     """
-    lacking = {
+    found = lacking(needed, there)
+    if found is not None:
+        raise RequestError(*found)
+
+
+def lacking(needed: Needs, there: Room) -> tuple[str, str] | None:
+    """Return what is missing for one trial and what would mend that, None where it fits."""
+    both = {
         "cpus": (needed.cpus, there.cpus),
         "gpus": (needed.gpus, there.gpus),
         "memory": (needed.memory_mib, there.memory_mib),
     }
-    for name, (wanted, had) in lacking.items():
+    for name, (wanted, had) in both.items():
         if wanted > had:
             unit = " MiB of memory" if name == "memory" else f" {name}"
             example = f'memory = "{had}MiB"' if name == "memory" else f"{name} = {had}"
-            raise RequestError(f"a trial needs {wanted:g}{unit}, and {had:g} are here", f"[trial] {example}")
+            return f"a trial needs {wanted:g}{unit}, and {had:g} are here", f"[trial] {example}"
+    return None
