@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from planning import host
-from spark_rl.fabric import choose, own_address
+from spark_rl.fabric import choose, misplaced, own_address
 from spark_rl.model import Interface, RdmaDevice
 
 LAN = Interface(name="enP7s7", up=True, addresses=("192.168.1.20/24", "fe80::1/64"), mtu=1500)
@@ -113,3 +113,20 @@ def test_the_own_address_is_that_of_the_fast_link() -> None:
     assert own_address(spark()) == "192.168.100.10"
     assert own_address(spark(rdma=())) == "192.168.1.20"
     assert own_address(host(interfaces=(BRIDGE, DOWN))) is None
+
+
+@pytest.mark.parametrize(
+    ("master", "node", "told"),
+    [
+        ("192.168.100.10", 0, None),
+        ("192.168.100.11", 1, None),
+        ("192.168.100.10", 1, "is this host's own address, and this is node 1"),
+        ("192.168.100.11", 0, "is no address of this host, and this is node 0"),
+        ("spark-1", 1, None),
+        ("127.0.0.1", 1, None),
+    ],
+)
+def test_a_host_that_is_not_where_its_number_says_is_warned_of(master: str, node: int, told: str | None) -> None:
+    found = [finding.message for finding in misplaced(spark(), master, node)]
+    assert found == ([f"--master-addr {master} {told}"] if told else [])
+    assert misplaced(spark(interfaces=()), master, node) == ()

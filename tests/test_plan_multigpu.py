@@ -182,6 +182,13 @@ def test_the_plan_tells_the_command_of_every_node(on: str) -> None:
     assert "nodes" not in documents.plan(planned(on, CARTPOLE, gpus="2", machine=EIGHT))
 
 
+def test_a_host_with_the_address_of_another_node_is_warned_of() -> None:
+    asked: dict[str, Any] = {"nnodes": 2, "master_addr": "10.0.0.2", "machine": host(interfaces=(LAN,))}
+    assert codes(planned("kit", CARTPOLE, node_rank=1, **asked)) == {"nodes-address": "warning"}
+    assert codes(planned("kit", CARTPOLE, node_rank=0, **asked)) == {}
+    assert codes(planned("kit", CARTPOLE, **asked)) == {}
+
+
 def test_node_0_is_this_host_where_nobody_says_otherwise() -> None:
     plan = planned("kit", CARTPOLE, nnodes=2, machine=host(interfaces=(LAN,)))
     assert plan.argv[plan.argv.index("--master_addr") + 1] == "10.0.0.2"

@@ -59,6 +59,34 @@ def reaching(host: Host, master: str) -> Interface | None:
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
+def misplaced(host: Host, master: str, node_rank: int) -> tuple[Finding, ...]:
+    """Return what is wrong where a node is, or is not, at the address of node 0.
+
+    Args:
+        host: The node.
+        master: Node 0 as the ranks are told it; of a name nothing can be known here.
+        node_rank: Which node it is.
+    """
+    from ipaddress import ip_address, ip_interface
+
+    try:
+        address = ip_address(master)
+    except ValueError:
+        return ()
+    own = {ip_interface(text).ip for interface in host.interfaces for text in interface.addresses}
+    if not own or address.is_loopback or (address in own) == (node_rank == 0):
+        return ()
+    said = "this host's own address" if node_rank else "no address of this host"
+    return (
+        Finding(
+            code="nodes-address",
+            level="warning",
+            message=f"--master-addr {master} is {said}, and this is node {node_rank}",
+            hint="name the address of node 0, the same on every node, and number the nodes from there",
+        ),
+    )
+
+
 def own_address(host: Host) -> str | None:
     """Return the address by which other hosts best reach this one: of a RoCE link, else of the first interface."""
     fast = {device.interface for device in host.rdma if device.active}

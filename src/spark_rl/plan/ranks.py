@@ -126,8 +126,10 @@ def _network(context: Context) -> Part:
     told = because(
         "master", f"node 0 is {said}; port {port + 1} is spark-rl's own, by which the nodes watch each other"
     )
-    chosen = fabric.choose(context.facts.host, address)
-    return join((Part(reasons=told), Part(env=chosen.env, reasons=chosen.reasons, findings=chosen.findings)))
+    host = context.facts.host
+    chosen = fabric.choose(host, address)
+    wrong = () if request.node_rank is None else fabric.misplaced(host, address, request.node_rank)
+    return join((Part(reasons=told), Part(env=chosen.env, reasons=chosen.reasons, findings=(*wrong, *chosen.findings))))
 
 
 def nodes(context: Context, argv: tuple[str, ...]) -> tuple[NodeCommand, ...]:
