@@ -47,6 +47,10 @@ def carry_out(request: Request, facts: Facts, run: Run | None, given: Mapping[st
     if given["dry_run"]:
         render.document(documents.plan(what.plan)) if as_json else render.plan(what.plan)
         return
+    if given.get("host_file") is not None:
+        render.talk(
+            f"warning: this runs here, by the plan for the machine of {given['host_file']}: --dry-run only shows it"
+        )
     show = render.viewer(raw=given["raw"], every=given["progress_every"])
     ended = launch.start(what, show=show, tell=render.talk, announce=render.starting)
     if isinstance(ended, launch.Outcome):
