@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_rl import output
+import runs as recorded
+from spark_rl import output, registry, runs
 from spark_rl.errors import CheckError
 
 if TYPE_CHECKING:
@@ -116,3 +117,10 @@ def test_an_output_that_is_replaced_is_read_from_its_start(file: Path) -> None:
 def test_an_output_that_is_removed_ends_with_the_run(file: Path) -> None:
     file.write_bytes(b"text\n")
     assert followed(file, file.unlink, lambda: None) == b"text\n"
+
+
+def test_a_run_that_goes_on_and_has_printed_nothing_is_told_to_wait_for() -> None:
+    run = registry.create({}, recorded.run())
+    with pytest.raises(CheckError, match="run 1 has printed nothing yet") as caught:
+        runs.log(run.id, follow=False, tail=None, tell=print)
+    assert caught.value.hint == "wait for it: spark-rl runs log 1 -f"

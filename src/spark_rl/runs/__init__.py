@@ -246,12 +246,14 @@ def log(
     run = get(name)
     if rank is not None:
         return _log_of_rank(run, rank, follow=follow, tail=tail)
-    if run.waits and not run.attempts:
-        if not follow:
-            raise CheckError(f"run {run.id} has not begun: {run.job}", f"wait for it: spark-rl runs log {run.id} -f")
+    file = registry.output(run.id)
+    waits = run.waits and not run.attempts
+    if not follow and not run.over and not file.exists():
+        how = f"has not begun: {run.job}" if waits else "has printed nothing yet"
+        raise CheckError(f"run {run.id} {how}", f"wait for it: spark-rl runs log {run.id} -f")
+    if waits:
         tell(f"note: run {run.id} has not begun: {run.job}")
         run = _begun(run)
-    file = registry.output(run.id)
     if run.over and run.job is not None and run.job.log is not None and not file.exists():
         file = Path(run.job.log)
     if follow:
