@@ -108,6 +108,15 @@ def test_a_tag_of_the_runs_may_be_the_metric(metric: str) -> None:
     assert read(f"metric = {metric!r}\n{GRID}").metric == metric
 
 
+def test_asha_must_be_able_to_stop_a_trial() -> None:
+    late = read("scheduler = 'asha'\n" + GRID + "[asha]\ngrace = 20")
+    with pytest.raises(RequestError, match="stops nothing before iteration 20, and a trial has 20") as caught:
+        reading.refuse_grace(late, 20)
+    assert caught.value.hint == "[asha] grace = 2"
+    for found, longest in ((late, 21), (late, None), (read(GRID), 20)):
+        reading.refuse_grace(found, longest)
+
+
 def test_a_sweep_needs_a_task() -> None:
     with pytest.raises(RequestError, match="names no task"):
         reading.sweep(tomllib.loads(GRID), {}, "lr.toml")

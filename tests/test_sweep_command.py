@@ -142,6 +142,12 @@ def test_a_dry_run_tells_that_no_trial_fits(desk: Desk) -> None:
     assert "([trial] cpus = " in told
 
 
+def test_a_scheduler_that_could_stop_nothing_is_told(desk: Desk) -> None:
+    desk.file.write_text(f"scheduler = 'asha'\n{RECIPE}{SPACE}[asha]\ngrace = 50\n", encoding="utf-8")
+    code, _, err = desk.run("--dry-run")
+    assert (code, "asha stops nothing before iteration 50, and a trial has 20" in err) == (2, True)
+
+
 def test_a_dry_run_as_a_document(desk: Desk) -> None:
     code, found = desk.document("--dry-run")
     assert (code, found["schema"], found["state"]) == (0, "spark-rl/sweep/1", "planned")

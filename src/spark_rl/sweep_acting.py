@@ -77,6 +77,7 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
         return _tell(_looked(fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=known), given), given)
     facts = prepare.gather(prepare.Place(cwd=desk.cwd, isaaclab=desk.isaaclab))
     planned = _planned(desk, facts, known, given)
+    reading.refuse_grace(desk.sweep, planned.longest)
     there = packing.room(facts.host, planned.device)
     if given["dry_run"]:
         _show(desk, planned, there, folder, given)

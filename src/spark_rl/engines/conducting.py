@@ -115,6 +115,8 @@ def _connected(order: Order, folder: str) -> Any:
     except Exception as error:  # Ray raises whatever its layers do
         where = f"the Ray at {order.address} cannot be reached" if order.address else "Ray cannot be started"
         hint = f"see {order.talk}" + ("; is its version the same here and there?" if order.address else "")
+        if order.address == "auto" and isinstance(error, ConnectionError):
+            hint = "start one with: ray start --head; without --address the sweep has one of its own"
         raise CheckError(f"{where}: {str(error).partition(chr(10))[0]}", hint) from error
     return ray
 

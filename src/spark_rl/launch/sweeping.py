@@ -93,6 +93,8 @@ def conduct(field: Field, each: Needs, there: Room, *, longest: int | None, addr
     order = fields.order(field, each, there, longest, address)
     file = sweeps.write(field.folder, ORDER, orders.written(order))
     watcher = _Watching(field, view)
+    if address and order.elements:
+        view.say(f"joining the Ray at {address}")
     try:
         if order.elements:
             ended = supervisor.run(

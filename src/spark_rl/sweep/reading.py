@@ -258,3 +258,20 @@ def _refuse_contradictions(found: Sweep, top: Table, name: str) -> None:
         raise RequestError(
             "asha compares trials of one length, and the sweep is over max_iterations", "drop one of the two"
         )
+
+
+def refuse_grace(found: Sweep, longest: int | None) -> None:
+    """Stop where ASHA would never stop a trial.
+
+    Args:
+        found: The sweep.
+        longest: The most iterations of a trial, None where nobody knows.
+
+    Raises:
+        RequestError: Its trials are over before it may stop one.
+    """
+    if found.scheduler == "asha" and found.grace is not None and longest is not None and found.grace >= longest:
+        raise RequestError(
+            f"asha stops nothing before iteration {found.grace}, and a trial has {longest}",
+            f"[asha] grace = {max(1, longest // found.reduction**2)}",
+        )
