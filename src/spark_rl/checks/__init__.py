@@ -19,7 +19,7 @@ def for_plan(decided: Plan, request: Request, host: Host) -> tuple[Finding, ...]
     used = gpu.used(decided, request, host)
     found = (
         *machine.for_run(host),
-        *gpu.for_run(host, used, decided.isaaclab),
+        *gpu.for_run(host, used, decided.isaaclab, ranks=len(used)),
         *installation.for_run(decided),
         *libraries.for_run(decided, request, host),
         *simulator.for_run(decided, request, host, used),

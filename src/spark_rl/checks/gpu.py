@@ -73,7 +73,7 @@ def findings(host: Host, installation: Installation | None) -> tuple[Finding, ..
     """Return what is wrong with any GPU."""
     if not host.gpus:
         return (_NONE,)
-    return for_run(host, host.gpus, installation)
+    return for_run(host, host.gpus, installation, ranks=1)
 
 
 _NONE = Finding(
@@ -84,13 +84,13 @@ _NONE = Finding(
 )
 
 
-def for_run(host: Host, used: tuple[Gpu, ...], installation: Installation | None) -> tuple[Finding, ...]:
-    """Return what is wrong with the GPUs that are used; nothing where none is."""
+def for_run(host: Host, used: tuple[Gpu, ...], installation: Installation | None, *, ranks: int) -> tuple[Finding, ...]:
+    """Return what is wrong with the GPUs that are used, each by one of the ``ranks``; nothing where none is."""
     if not used:
         return ()
     old = next((found for gpu in used if (found := _spark_driver(host, gpu))), None) or _driver(host, installation)
     torch = next((found for gpu in used if (found := _torch(gpu, host, installation))), None)
-    taken = (_taken(host, gpu, len(used)) for gpu in used if gpus.busy(gpu) is not None or _is_small(host, gpu))
+    taken = (_taken(host, gpu, ranks) for gpu in used if gpus.busy(gpu) is not None or _is_small(host, gpu))
     return (*(found for found in (old, torch) if found is not None), *_masked(host), *taken)
 
 
