@@ -316,7 +316,7 @@ def test_the_folder_of_a_sweep_is_for_its_owner(desk: Desk, array: Array) -> Non
     folder = sweeps.newest(desk.cwd, "lr")
     assert folder is not None
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()}
-    assert modes == dict.fromkeys(("sweep.json", "trials.json", "submitted.json"), "0o600")
+    assert modes == dict.fromkeys(("sweep.json", "trials.json", "submitted.json", "lock"), "0o600")
 
 
 def test_what_an_array_still_has_is_not_submitted_again(desk: Desk, array: Array) -> None:
@@ -487,6 +487,17 @@ def test_a_sweep_that_could_not_begin_hides_no_earlier_one(
     assert len(list((desk.cwd / "logs" / "sweeps").iterdir())) == 2
     code, found = desk.document("--results")
     assert (code, [trial["state"] for trial in found["trials"]]) == (0, ["complete", "waiting"])
+
+
+def test_a_sweep_that_runs_is_not_begun_again_beside_it(desk: Desk, array: Array) -> None:
+    desk.run("--engine", "slurm")
+    (folder,) = (desk.cwd / "logs" / "sweeps").iterdir()
+    with sweeps.claimed(folder):
+        code, found = desk.document("--resume", "--engine", "slurm")
+        assert (code, found["error"]["message"]) == (1, f"the sweep in {folder} runs already")
+        assert desk.document("--results")[1]["state"] == "unfinished"
+    assert desk.run("--resume", "--engine", "slurm")[0] == 0
+    assert len(array.submissions) == 2
 
 
 def test_a_metric_that_no_run_has_is_told(desk: Desk, array: Array) -> None:

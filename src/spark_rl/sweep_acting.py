@@ -85,7 +85,9 @@ def sweep(file: Path, given: Mapping[str, Any]) -> int:
     _refuse_start(planned, there, given)
     contained = given["engine"] == "slurm" and settings.load(desk.cwd).text("slurm_container")
     isaaclab = desk.isaaclab if contained else facts.installation.path
-    return _tell(_carried_out(_field(desk, planned, folder, isaaclab), planned, there, given), given)
+    field = _field(desk, planned, folder, isaaclab)
+    with sweeps.claimed(field.folder):
+        return _tell(_carried_out(field, planned, there, given), given)
 
 
 def _wanted(given: Mapping[str, Any], cwd: Path) -> submitting.Wanted:

@@ -6,9 +6,10 @@ trial: the number of its run, its reports, what it printed, and Isaac Lab's run 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,13 @@ from spark_rl.errors import CheckError, RequestError
 from spark_rl.sweep import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 HOME = Path("logs", "sweeps")
 SCHEMA = "spark-rl/sweep-start/1"
 
 _START, _TRIALS, _RUN, _REPORTS, _STOPPED = "sweep.json", "trials.json", "run", "reports.jsonl", "stopped"
-_SUBMITTED = "submitted.json"
+_SUBMITTED, _LOCK = "submitted.json", "lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,31 @@ def newest(cwd: Path, name: str) -> Path | None:
     found = [start.parent for start in (cwd / HOME).glob(f"*/{_START}") if start.parent.name.startswith(f"{name}_")]
     exact = [folder for folder in found if _text(folder, "name") == name]
     return max(exact, key=lambda folder: float(_text(folder, "at") or 0), default=None)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep a sweep to this process, while that runs its trials or hands them over.
+
+    Raises:
+        CheckError: Another process runs them, or the folder cannot be written to.
+    """
+    try:
+        descriptor = _own(str(folder / _LOCK), os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise _unwritable(folder / _LOCK, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        hint = "see how far it is with --results; Ctrl-C ends it where it runs"
+        raise CheckError(f"the sweep in {folder} runs already", hint) from error
+    except OSError:
+        pass  # a disk that cannot lock
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def withdraw(folder: Path) -> None:
@@ -222,9 +248,13 @@ def _replace(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.{os.getpid()}")
     # A recipe may hold a secret, and a shared folder other people.
-    with open(new, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+    with open(new, "w", encoding="utf-8", opener=_own) as stream:
         stream.write(text)
     new.replace(file)
+
+
+def _own(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _unwritable(file: Path, error: OSError) -> CheckError:
