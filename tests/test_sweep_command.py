@@ -340,6 +340,15 @@ def test_what_an_array_has_is_ended(desk: Desk, array: Array) -> None:
         f"note: slurm job 1: CANCELLED (as told); 2 waiting; {again}",
     ]
     code, found = desk.document("--stop")
+    told = found["error"]["message"]
+    assert (code, told.startswith("slurm job 1: CANCELLED (as told): nothing of "), "left to end" in told) == (
+        1,
+        True,
+        True,
+    )
+    (folder,) = (desk.cwd / "logs" / "sweeps").iterdir()
+    sweeps.forget_submitted(folder)
+    code, found = desk.document("--stop")
     assert (code, found["error"]["message"].startswith("no engine has anything of ")) == (1, True)
 
 

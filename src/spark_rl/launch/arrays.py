@@ -122,7 +122,9 @@ def stop(field: Field, tell: Callable[[str], None]) -> None:
         CheckError: It has nothing, or does not answer.
     """
     job = submitted(field)
-    if job is None or not job.waits:
+    if job is not None and not job.waits:
+        raise CheckError(f"{described(job)}: nothing of {field.folder} is left to end", "see it with --results")
+    if job is None:
         raise CheckError(f"no engine has anything of {field.folder}", "a sweep on Ray ends with Ctrl-C, where it runs")
     engines.load(job.engine).cancel(job.ident)
     tell(f"stopping {described(job)}; its trials end their runs")
