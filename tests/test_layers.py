@@ -33,7 +33,7 @@ LAYERS = (
     (
         "__main__ acceptance_cli acceptance_tables acting asset_tables assets_cli cli curve_tables live looking_cli "
         "options plots proving render run_tables runs_cli runs_render smoke_tables smoke_view sweep_acting sweep_cli "
-        "sweep_plots sweep_render sweep_tables tables trees trial_acting tune_tables"
+        "sweep_planning sweep_plots sweep_render sweep_tables tables trees trial_acting tune_tables"
     ),
 )
 """Every module and subpackage, lowest layer first. ``drivers`` runs inside Isaac Lab and belongs to none."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_rl import launch, learning, plan, prepare, registry, render, runs, settings, sweep_acting, sweeps
+from spark_rl import launch, learning, plan, prepare, registry, render, runs, settings, sweep_planning, sweeps
 from spark_rl.engines import slurm
 from spark_rl.errors import CheckError, RequestError
 from spark_rl.launch import fields, submitting
@@ -33,7 +33,7 @@ def trial(folder: Path, number: int, values: str | None, *, leash: bool, adopt: 
     home.mkdir(parents=True, exist_ok=True)
     facts = prepare.gather(prepare.Place(cwd=cwd, isaaclab=start["isaaclab"]))
     job = _job(folder, number) if adopt else None
-    request = _counted(sweep_acting.request_of(wanted, one, cwd), facts, sweeps.run_of(folder, number))
+    request = _counted(sweep_planning.request_of(wanted, one, cwd), facts, sweeps.run_of(folder, number))
     request = replace(request, cwd=str(home), preflight=job is not None)
     if job is not None:
         limits = submitting.Wanted(engine=job.engine, settings=settings.load(cwd))
