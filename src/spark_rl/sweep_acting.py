@@ -202,7 +202,8 @@ def _refuse_array(asked: Sweep, given: Mapping[str, Any]) -> None:
     for name, why in (("optuna", "each suggestion needs the results before it"), ("asha", "nobody watches it there")):
         if name in (asked.search, asked.scheduler):
             raise RequestError(
-                f"--engine {given['engine']} cannot have {name}: {why}", "leave out --engine, and Ray runs the sweep"
+                f"--engine {given['engine']} cannot have {name}: {why}",
+                f"take {name} out of the file, or leave out --engine: Ray runs the sweep",
             )
     if given["address"]:
         raise RequestError(
