@@ -107,7 +107,7 @@ BAD = {
     "algorithm that does not fit": (["train", *TASK, "--library", "skrl", "--algorithm", "IPPO"], "--algorithm"),
     "unknown option": (["train", *TASK, "--max-iteration", "5"], "--max-iterations"),
     "unknown option of play": (["play", *TASK, "--stepps", "5"], "--steps"),
-    "train's option on play": (["play", *TASK, "--gpus", "2"], "--"),
+    "train's option on play": (["play", *TASK, "--gpus", "2"], "leave it out"),
     "option of another script": (["train", *TASK, "--ml_framework", "jax"], "--help"),
     "unknown short option": (["train", *TASK, "-q"], "--"),
     "wrong type": (["train", *TASK, "--num-envs", "abc"], "--help"),

@@ -126,6 +126,12 @@ def test_an_unknown_option_is_refused_with_the_nearest_one(word: str, suggested:
     assert "--num_envs" not in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("word", ["--gpus=2", "--node_rank", "--nnodes"])
+def test_an_option_of_train_is_refused_as_such_elsewhere(word: str) -> None:
+    with pytest.raises(RequestError, match=f"{word.partition('=')[0]} is an option of spark-rl train$"):
+        words.split_overrides([word, "2"], OWN)
+
+
 @pytest.mark.parametrize("word", ["--foo", "-q", "---", "--=1"])
 def test_an_option_like_no_other_is_refused_with_the_way_around(word: str) -> None:
     with pytest.raises(RequestError) as caught:

@@ -70,6 +70,9 @@ def _has_value(option: Option, word: str) -> bool:
     return option.takes == "value" or (option.takes == "optional" and word.lower() in BOOL_WORDS)
 
 
+_OF_TRAIN = ("--gpus", "--nnodes", "--node-rank", "--master-addr", "--master-port", "--engine", "--max-restarts")
+
+
 def _unknown(word: str, known: tuple[str, ...]) -> RequestError:
     if not word.startswith("-"):
         return RequestError(
@@ -78,6 +81,8 @@ def _unknown(word: str, known: tuple[str, ...]) -> RequestError:
     name = word.partition("=")[0]
     # Of two spellings the last one counts: spark-rl's own, with dashes.
     folded = {fold(spelling): spelling for spelling in known}
+    if fold(name) not in folded and fold(name) in map(fold, _OF_TRAIN):
+        return RequestError(f"{name} is an option of spark-rl train", "leave it out")
     abbreviated = [spelling for key, spelling in folded.items() if len(fold(name)) > 1 and key.startswith(fold(name))]
     close = tuple(dict.fromkeys((*abbreviated, *nearest(name, folded.values()))))[:3]
     hint = f"did you mean {either(close)}?" if close else "what follows -- reaches Isaac Lab's script untouched"
