@@ -232,4 +232,5 @@ def test_jax_has_a_launcher_of_its_own(on: str) -> None:
     text = " ".join(plan.argv).replace("=", " ")
     assert "--node_rank 1 --coordinator_address 10.0.0.1:29500" in text
     assert ("skrl.utils.distributed.jax" in plan.argv) is (on == "2.3.2")
+    assert codes(plan) == {"jax-ranks": "note"}
     assert "--master_addr" not in text

@@ -39,7 +39,7 @@ def distribution(context: Context) -> Part:
     spread = Part(
         words=("--distributed",) if context.old else (),
         reasons=because("distributed", f"{_rank_count(context)}; --num-envs counts per rank{_env_count(context)}"),
-        findings=_too_few_gpus(context),
+        findings=(*_too_few_gpus(context), *_waiting(context)),
     )
     return join((spread, _network(context)))
 
@@ -227,6 +227,13 @@ def _env_count(context: Context) -> str:
         return ""
     count = int(ranks) * context.request.nnodes
     return f": {named} x {count} = {int(str(named)) * count}"
+
+
+def _waiting(context: Context) -> tuple[Finding, ...]:
+    if not _is_jax(context):
+        return ()
+    message = "JAX's launcher waits for the ranks that are left when one of them dies, and keeps no log of each"
+    return (Finding(code="jax-ranks", level="note", message=message, hint="add --stall-timeout 10m"),)
 
 
 def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
