@@ -326,7 +326,7 @@ def test_what_an_array_still_has_is_not_submitted_again(desk: Desk, array: Array
     assert (code, found["error"]["message"].endswith("still goes on: slurm job 1: RUNNING (as told)")) == (1, True)
     assert len(array.submissions) == 1
     code, _, err = desk.run("--results")
-    assert (code, err) == (1, f"note: slurm job 1: RUNNING (as told); end it with: spark-rl sweep {desk.file} --stop\n")
+    assert (code, err) == (0, f"note: slurm job 1: RUNNING (as told); end it with: spark-rl sweep {desk.file} --stop\n")
 
 
 def test_what_an_array_has_is_ended(desk: Desk, array: Array) -> None:
@@ -416,7 +416,7 @@ def test_a_job_array_is_submitted_run_and_ranked(desk: Desk, array: Array) -> No
         ("spark_rl", "trial", str(folder), "2", "--adopt"),
     ]
     code, before = desk.document("--results")
-    assert (code, before["state"], {trial["state"] for trial in before["trials"]}) == (1, "unfinished", {"waiting"})
+    assert (code, before["state"], {trial["state"] for trial in before["trials"]}) == (0, "unfinished", {"waiting"})
 
     assert array.run(1)[0] == 0
     code, half = desk.document("--results")

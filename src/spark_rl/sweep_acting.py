@@ -275,4 +275,6 @@ def _tell(swept: Swept, given: Mapping[str, Any]) -> int:
         return 128 + swept.stopped_by
     if swept.submitted is not None or given["stop"]:
         return 0
-    return 0 if swept.recipe and (swept.decided or swept.out_of_time or given["results"]) else 1
+    if given["results"]:
+        return 0 if swept.recipe or not swept.decided else 1
+    return 0 if swept.recipe and (swept.decided or swept.out_of_time) else 1
