@@ -155,6 +155,15 @@ def test_a_dry_run_as_a_document(desk: Desk) -> None:
     assert found["needs"]["memory_mib"] > 0
 
 
+@pytest.mark.parametrize(("device", "gpus"), [('device = "cpu"\n', 0), ("", 1)])
+def test_a_trial_takes_a_gpu_of_the_cluster_wherever_it_is_asked_for(desk: Desk, device: str, gpus: int) -> None:
+    desk.file.write_text(RECIPE.replace('device = "cpu"\n', device) + SPACE, encoding="utf-8")
+    code, found = desk.document("--dry-run", "--address", "head:6379")
+    assert (code, found["needs"]["gpus"], found["at_once"]) == (0, gpus, None)
+    assert all(("cpu" in trial["plan"]["argv"]) is (gpus == 0) for trial in found["trials"])
+    assert "as many as the cluster has room for" in desk.run("--dry-run", "--address", "head:6379")[1]
+
+
 def test_a_recipe_may_be_a_file_beside_it(desk: Desk) -> None:
     (desk.cwd / "base.toml").write_text(RECIPE.removeprefix("[recipe]\n"), encoding="utf-8")
     desk.file.write_text(f'recipe = "base.toml"\n{SPACE}', encoding="utf-8")

@@ -116,7 +116,8 @@ def _show(desk: Desk, planned: Planned, there: packing.Room, folder: Path | None
     """Print every trial's plan, and what would be handed to an engine that goes on without this process."""
     name, as_json = given["engine"], given["as_json"]
     if name == "ray":
-        sweep_render.planned(desk.sweep, planned.pairs, planned.needs, there, as_json=as_json)
+        room = None if given["address"] else there
+        sweep_render.planned(desk.sweep, planned.pairs, planned.needs, room, as_json=as_json)
         return
     folder = folder or desk.cwd / sweeps.HOME / f"{desk.sweep.name}_TIME"
     field = fields.Field(sweep=desk.sweep, folder=folder, cwd=desk.cwd, trials=planned.trials)

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spark_rl import plan, prepare, registry, render, requests, settings, tuning, tunings
+from spark_rl import gpus, plan, prepare, registry, render, requests, settings, tuning, tunings
 from spark_rl.launch import submitting
 from spark_rl.sweep import expansion, packing
 
@@ -53,7 +53,8 @@ def planned(wanted: Sweep, cwd: Path, facts: Facts, known: Sequence[Trial], give
         every = tuple(known) or expansion.trials(wanted, draw)
         shown = every
     asked = [request_of(wanted, trial, cwd) for trial in shown]
-    if given["engine"] == "slurm":
+    # Who joins a cluster often sits where no GPU is: 0 of them would have every trial train on the first one there.
+    if given["engine"] == "slurm" or (given["address"] and not gpus.visible(facts.host)):
         facts = submitting.supposed(facts, asked[0])
         asked = [submitting.planned(request) for request in asked]
     else:

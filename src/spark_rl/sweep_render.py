@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from spark_rl.sweep.packing import Needs, Room
 
 
-def planned(sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, there: Room, *, as_json: bool) -> None:
-    """Print what a sweep would run on Ray: each trial's plan as a line of shell."""
+def planned(
+    sweep: Sweep, pairs: Sequence[tuple[Trial, Plan]], needs: Needs, there: Room | None, *, as_json: bool
+) -> None:
+    """Print what a sweep would run on Ray: each trial's plan as a line of shell; ``there`` is None for a cluster."""
     if as_json:
         takes = _takes(needs) | {"reasons": dict(needs.reasons)}
-        render.document(telling.planned(sweep, pairs, takes, there.at_once(needs, sweep.parallel)))
+        at_once = there.at_once(needs, sweep.parallel) if there else None
+        render.document(telling.planned(sweep, pairs, takes, at_once))
         return
     what = "the ends of its space, of which optuna draws" if sweep.search == "optuna" else "all of its trials"
     lines = [f"# sweep {sweep.name}: {_trainings(pairs)}, {what}"]

@@ -141,9 +141,17 @@ def line(result: Result, metric: str) -> str:
     return f"trial {result.trial.number}{run}: {result.state}{at}{score}{why}"
 
 
-def needs(value: Needs, there: Room, parallel: int | None) -> list[str]:
-    """Return what a trial takes and how many run at once, as lines."""
+def needs(value: Needs, there: Room | None, parallel: int | None) -> list[str]:
+    """Return what a trial takes and how many run at once, as lines; ``there`` is None for a cluster."""
     why = dict(value.reasons)
+    if there is None:
+        most = f", at most {parallel}" if parallel else ""
+        return [
+            f"at once     as many as the cluster has room for{most}",
+            f"cpus        {value.cpus}: {why['cpus']}",
+            f"gpus        {value.gpus:g}: {why['gpus']}",
+            f"memory      {gpus.gib(value.memory_mib)}: {why['memory']}",
+        ]
     missing = packing.lacking(value, there)
     why_none = f": {missing[0]} ({missing[1]})" if missing else ""
     return [

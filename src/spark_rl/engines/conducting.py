@@ -128,7 +128,10 @@ def _refuse_small(order: Order, ray: Any) -> None:
     if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
         each = order.common
         asked = f"{each.cpus} CPUs, {order.gpu_share:g} GPUs, {each.memory_mib or 0} MiB of memory"
-        raise CheckError(f"no node has what a trial takes: {asked}", "lower it in the table [trial]")
+        raise CheckError(
+            f"no node has what a trial takes: {asked}",
+            'lower it in the table [trial]; without GPUs: device = "cpu" in the recipe',
+        )
 
 
 def _wait(logs: Iterable[str]) -> None:
