@@ -203,10 +203,11 @@ def test_a_python_of_uv_is_found(machine: Machine) -> None:
     assert machine.read("made-with").strip() == str(python)
 
 
-def test_a_python_that_was_named_comes_first(machine: Machine) -> None:
+@pytest.mark.parametrize(("kind", "minor"), [("demo", 12), ("light", 11), ("light", 13)])
+def test_a_python_that_was_named_comes_first(machine: Machine, kind: str, minor: int) -> None:
     machine.python(machine.bin / "python3.12")
-    machine.env["PYTHON"] = str(machine.python(machine.home / "my-python"))
-    machine.setup()
+    machine.env["PYTHON"] = str(machine.python(machine.home / "my-python", minor))
+    machine.setup(kind)
     assert machine.read("made-with").strip() == machine.env["PYTHON"]
 
 
