@@ -117,6 +117,8 @@ def poll(ident: str) -> Status:
         return Status(state="gone", native="unknown")
     if code is None:
         return Status(state="running", native="running")
+    if child.stdin is not None:
+        child.stdin.close()
     if ident in _cancelled:
         return Status(state="cancelled", native=f"exit {code}")
     return Status(state="failed" if code else "done", native=f"exit {code}")
