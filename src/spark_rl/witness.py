@@ -115,7 +115,7 @@ def raised(lines: Iterable[str]) -> tuple[Raised, ...]:
     readers: dict[str, _Reader] = {}
     found: list[Raised] = []
     for index, entire in enumerate(lines):
-        line = _BAR.sub("", entire)
+        line = _BAR.sub("", entire) if HEADER in entire else entire
         text = plain(line)
         rank = _RANK.search(line[:40])
         exception = readers.setdefault(rank[0] if rank else "", _Reader()).read(index, text)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from spark_rl import registry, sweeps
 from spark_rl.engines import Submission, orders
 from spark_rl.errors import RequestError
-from spark_rl.sweep import Result, Trial, expansion, ranking
+from spark_rl.sweep import METRICS, Result, Trial, expansion, ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from spark_rl.records import Progress, Run
+    from spark_rl.records import Run
     from spark_rl.sweep import State, Sweep
     from spark_rl.sweep.packing import Needs, Room
 
@@ -30,13 +30,6 @@ CARRIED = (
     "XDG_CACHE_HOME",
 )
 """Variables that a trial on another node needs as they are here, besides those of spark-rl."""
-
-FIGURES: Mapping[str, Callable[[Progress], float | None]] = {
-    "reward": lambda progress: progress.reward,
-    "length": lambda progress: progress.length,
-    "fps": lambda progress: progress.fps,
-}
-"""Metrics that a run's record holds; every other one is a tag of its curves."""
 
 TALK, LOG = "ray.log", "trials.log"
 
@@ -88,7 +81,7 @@ def result(field: Field, trial: Trial) -> Result:
 def _newer(known: Result, run: Run, metric: str) -> Result:
     """Return a result with what the run's own record tells: one that ``runs resume`` went on with reports nothing."""
     iteration = run.progress.iteration
-    score = FIGURES[metric](run.progress) if metric in FIGURES else None
+    score = getattr(run.progress, metric) if metric in METRICS else None
     if iteration is None or score is None or not isfinite(score) or iteration <= (known.iteration or 0):
         return known
     return replace(known, iteration=iteration, score=float(score))

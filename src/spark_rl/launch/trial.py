@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from spark_rl import jobs, launch, registry, sweeps
 from spark_rl.errors import CheckError
-from spark_rl.launch import fields
 from spark_rl.outcome import Outcome
+from spark_rl.sweep import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,10 +134,9 @@ class _Reporter:
 
 def figure(metric: str, curve: Score) -> Score:
     """Return what reads a metric: ``reward``, ``length``, ``fps``, or a recorded tag by its ``curve``."""
-    plain = fields.FIGURES.get(metric)
 
     def score(run: Run) -> float | None:
-        value = curve(run) if plain is None else plain(run.progress)
+        value = getattr(run.progress, metric) if metric in METRICS else curve(run)
         return None if value is None else float(value)
 
     return score

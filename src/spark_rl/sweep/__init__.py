@@ -19,7 +19,7 @@ OPTIONS: Mapping[str, type] = {"library": str, "algorithm": str, "num_envs": int
 """The options of ``train`` that a parameter may be; every other parameter is an override."""
 
 METRICS = ("reward", "length", "fps")
-"""Metrics that every run has; each other one is a tag of its curves."""
+"""Metrics that the progress of every run has by these names; each other one is a tag of its curves."""
 
 Values = tuple[tuple[str, Any], ...]
 """Parameters and their values (texts, numbers, true or false, lists of these), in the order of the file."""
