@@ -17,15 +17,15 @@ import pytest
 import stand_in
 from fakes import lab
 from fakes.cluster import Cluster
+from recorded import measured
 from runs import done, run
-from spark_rl import live, registry, runs, tunings
+from spark_rl import live, registry, runs
 from spark_rl.__main__ import run as spark_rl
 from spark_rl.engines import Engine, Submission, load, slurm
 from spark_rl.errors import CheckError
 from spark_rl.launch import submitting
 from spark_rl.records import Attempt, Job, Owner, Run
 from spark_rl.runs import asking
-from spark_rl.tuning import Key, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -538,17 +538,6 @@ def test_a_job_takes_up_the_record_stops_for_the_limit_and_goes_on(inside: Insid
 
 
 def test_auto_environments_stay_when_the_job_starts_again(inside: Inside) -> None:
-    def measured(knee: int) -> None:
-        key = Key(
-            task="Isaac-Cartpole-Direct",
-            library="rsl_rl",
-            algorithm="PPO",
-            version="3.0.0",
-            host=registry.owner_now().host,
-            device="cpu",
-        )
-        tunings.save(registry.folder(), Tuning(key=key, knee=knee, largest=knee, at=1.0))
-
     recorded(job=Job(engine="slurm", ident="71"))
     measured(32)
     words = (*BUDGET, "--num-envs", "auto", "--device", "cpu")

@@ -14,10 +14,10 @@ import pytest
 
 import ranked
 from fakes import lab, slurmd
-from spark_rl import registry, runs, tunings
+from recorded import measured
+from spark_rl import registry, runs
 from spark_rl.engines import Submission, slurm
 from spark_rl.selection import BadRecord
-from spark_rl.tuning import Key, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -317,15 +317,7 @@ def test_auto_environments_and_secrets_are_settled_on_the_node(
     desk: Desk, cluster: slurmd.Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behave(monkeypatch, "train pace=0.1")
-    key = Key(
-        task="Isaac-Cartpole-Direct",
-        library="rsl_rl",
-        algorithm="PPO",
-        version="3.0.0",
-        host=registry.owner_now().host,
-        device="cpu",
-    )
-    tunings.save(registry.folder(), Tuning(key=key, knee=32, largest=64, at=time.time()))
+    measured(32)
     words = ("--num-envs", "auto", "--max-iterations", "10", "--no-check", "agent.api_key=4f1d7cafe")
     run = desk.submit(*words)
     assert run.job is not None
