@@ -240,6 +240,7 @@ def _too_few_gpus(context: Context) -> tuple[Finding, ...]:
     ranks, gpus = _ranks(context), context.visible_gpus
     if ranks.isdecimal() and int(ranks) <= gpus:
         return ()
-    message = f"{ranks} GPUs were asked for, and {gpus} can be seen" if ranks != "gpu" else "no GPU can be seen"
+    asked = "1 GPU was" if ranks == "1" else f"{ranks} GPUs were"
+    message = f"{asked} asked for, and {gpus} can be seen" if ranks != "gpu" else "no GPU can be seen"
     hint = f"--gpus {gpus}, or all; see them with: spark-rl doctor" if gpus else "see what it has: spark-rl doctor"
     return (Finding(code="gpus-missing", level="error", message=message, hint=hint),)
